@@ -1,0 +1,98 @@
+"""The source's settings: from the mapping that Airbyte hands over to a frozen `Config`.
+
+`spec.json` describes the same settings to the person who fills in the form; a test holds the two
+together. Settings unknown to us are ignored, so that a connection of another version, or of
+Airbyte's own connector, moves over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from source_airtable.errors import InvalidConfigError
+
+LEGACY_TOKEN_SETTING = "api_key"  # noqa: S105 - the name of a setting
+
+# A token goes into an HTTP header, which holds no spaces or line breaks; pasted ones often bring
+# some.
+Token = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[!-~]+$")]
+Entry = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class PersonalAccessToken(_Settings):
+    """Signs in with a personal access token, `pat…`."""
+
+    auth_method: Literal["api_key"] = "api_key"
+    api_key: Token
+
+
+class Config(_Settings):
+    """The settings of one source.
+
+    Shape: `{"credentials": {"auth_method": "api_key", "api_key": "pat…"}, "base_ids":
+    ["appLkNDICXNqxSDhG"]}`.
+    """
+
+    credentials: PersonalAccessToken
+    base_ids: tuple[Entry, ...] = ()
+    """Ids or names; empty means every base."""
+    table_ids: tuple[Entry, ...] = ()
+    """Ids or names; empty means every table."""
+    add_base_id_to_stream_name: bool = False
+    stream_names: Literal["names", "ids"] = "names"
+    column_names: Literal["names", "ids"] = "names"
+    on_missing_table: Literal["fail", "skip"] = "fail"
+    num_workers: int = Field(default=25, ge=2, le=40)
+    requests_per_second_per_base: int = Field(default=5, ge=1, le=5)
+
+    @property
+    def pages_in_flight(self) -> int:
+        """How many pages may be fetched, or waiting to be written, at a time.
+
+        One for each worker, and a few that keep the workers busy while the writer is at others.
+        """
+        return self.num_workers + 7
+
+
+def parse_config(raw_config: Mapping[str, Any]) -> Config:
+    """Read the settings; raises InvalidConfigError, which names the setting and never quotes it."""
+    credentials = raw_config.get("credentials")
+    if isinstance(credentials, Mapping) and credentials.get("auth_method") == "oauth2.0":
+        raise InvalidConfigError(
+            setting="credentials",
+            reason="signing in with OAuth is not supported yet, use a personal access token",
+        )
+    try:
+        # Settings that a form leaves open arrive as null.
+        return Config.model_validate(
+            {name: setting for name, setting in raw_config.items() if setting is not None}
+        )
+    except ValidationError as invalid:
+        first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
+        raise InvalidConfigError(
+            setting=".".join(str(part) for part in first["loc"]), reason=first["msg"].lower()
+        ) from None
+
+
+def migrate_config(raw_config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Give the settings with a legacy top-level token moved into `credentials`, else None.
+
+    Shape: `{"api_key": "pat…"}` becomes `{"credentials": {"auth_method": "api_key", "api_key":
+    "pat…"}}`.
+    """
+    if LEGACY_TOKEN_SETTING not in raw_config:
+        return None
+    migrated = {
+        name: setting for name, setting in raw_config.items() if name != LEGACY_TOKEN_SETTING
+    }
+    migrated.setdefault(
+        "credentials", {"auth_method": "api_key", "api_key": raw_config[LEGACY_TOKEN_SETTING]}
+    )
+    return migrated

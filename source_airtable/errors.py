@@ -1,0 +1,217 @@
+"""Every failure that a user of the connector can meet, sorted by what follows from it.
+
+    AirtableError
+    ├── ConfigError                 config_error: somebody must change something
+    │   ├── InvalidConfigError          a value in the settings is refused
+    │   ├── InvalidTokenError           Airtable does not accept the token
+    │   ├── MissingScopeError           the token lacks a scope
+    │   ├── NoBaseError                 no base is left to read
+    │   ├── BaseNotFoundError           a base is unknown, or not shared with the token
+    │   ├── TableNotFoundError          a table is unknown, deleted or not shared
+    │   ├── AccessDeniedError           Airtable refuses one base, table or record
+    │   └── QuotaExceededError          the workspace's API calls of this month are used up
+    ├── TransientError              transient_error: the same sync may pass later
+    │   ├── RateLimitedError            too many requests, even after waiting
+    │   ├── AirtableUnavailableError    Airtable, or the way to it, is down
+    │   ├── OffsetExpiredError          Airtable forgot the list that was being paged
+    │   └── SchemaChangedError          a field went away between schema and records
+    └── ContractError               system_error: an answer is not as Airtable documents it
+
+A message is the class's `cause` and `remedy`, which are constant, followed by the facts of the
+case. Facts are ids, names, statuses and error types; never a token, a cell value or a query.
+README's table of errors is made from the same two attributes.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils import AirbyteTracedException
+
+TOKENS_PAGE = "https://airtable.com/create/tokens"
+
+
+class AirtableError(AirbyteTracedException):
+    """A failure with a cause, a remedy and facts, which the CDK reports as a trace message.
+
+    >>> str(BaseNotFoundError(base="appLkNDICXNqxSDhG"))
+    'Airtable shows no such base to this token. Check the … (base: appLkNDICXNqxSDhG)'
+    """
+
+    cause: ClassVar[str] = "Airtable could not be read."
+    remedy: ClassVar[str] = "See the log above for the reason."
+    consequence: ClassVar[FailureType] = FailureType.system_error
+
+    def __init__(self, **facts: object) -> None:
+        """Keep the facts of the case, such as `base="app…"`, `table="tbl…"` or `status=403`."""
+        self.facts: dict[str, object] = {}
+        super().__init__(failure_type=self.consequence)
+        self.add_facts(**facts)
+
+    def add_facts(self, **facts: object) -> None:
+        """Add facts known to a caller further out; a fact that is known already stays."""
+        self.facts = {**facts, **self.facts}
+        told = "; ".join(
+            f"{name.replace('_', ' ')}: {fact}" for name, fact in self.facts.items() if fact
+        )
+        self.message = f"{self.cause} {self.remedy}" + (f" ({told})" if told else "")
+        self.internal_message = f"{type(self).__name__}({told})"
+
+
+class ConfigError(AirtableError):
+    """The user must change something; trying again alone changes nothing."""
+
+    consequence = FailureType.config_error
+
+
+class InvalidConfigError(ConfigError):
+    """A value in the source's settings is refused; the facts name the setting and the reason."""
+
+    cause = "The source's settings cannot be used."
+    remedy = "Correct the setting named here and test the connection again."
+
+
+class InvalidTokenError(ConfigError):
+    """Airtable answers 401: the token is mistyped, revoked or deleted.
+
+    See https://airtable.com/developers/web/api/authentication
+    """
+
+    cause = "Airtable does not accept the access token."
+    remedy = (
+        "It may be mistyped, revoked or deleted: create a new personal access token at "
+        f"{TOKENS_PAGE} and put it into the source's settings."
+    )
+
+
+class MissingScopeError(ConfigError):
+    """The token is valid, but lacks the scope that the fact `scope` names.
+
+    See https://airtable.com/developers/web/api/scopes
+    """
+
+    cause = "The access token lacks a scope that this sync needs."
+    remedy = (
+        f"Open the token at {TOKENS_PAGE}, add the scope named here, save, and test the connection "
+        "again. The connector needs data.records:read and schema.bases:read."
+    )
+
+
+class NoBaseError(ConfigError):
+    """There is nothing to read: no base is visible, or none is left by the selection."""
+
+    cause = "No base is left to read."
+    remedy = (
+        f"Add bases or workspaces to the token at {TOKENS_PAGE} (section Access), or correct the "
+        "settings base_ids and table_ids."
+    )
+
+
+class BaseNotFoundError(ConfigError):
+    """A base that the settings or the catalog name cannot be seen, or not be read, by the token."""
+
+    cause = "A base is not among those that Airtable lets this token read."
+    remedy = (
+        f"Share the base with the token at {TOKENS_PAGE} (section Access; the token's owner needs "
+        "at least the read role on it), or correct the setting base_ids."
+    )
+
+
+class TableNotFoundError(ConfigError):
+    """A table that the settings or the catalog name does not exist for this token."""
+
+    cause = "A table is not among those that Airtable shows to this token."
+    remedy = (
+        "It may have been deleted, or its base is no longer shared with the token. Refresh the "
+        "connection's schema (Airbyte: Schema, Refresh source schema), or correct the setting "
+        "table_ids. The setting on_missing_table lets a sync go on without the table."
+    )
+
+
+class AccessDeniedError(ConfigError):
+    """Airtable answers 403 or 404, alike for what is forbidden and what does not exist.
+
+    See https://airtable.com/developers/web/api/errors
+    """
+
+    cause = "Airtable refuses access, or what was asked for no longer exists."
+    remedy = (
+        f"Check at {TOKENS_PAGE} that the base is shared with the token, that the token has the "
+        "scopes data.records:read and schema.bases:read, and that its owner still has the read "
+        "role on the base."
+    )
+
+
+class QuotaExceededError(ConfigError):
+    """The workspace has used up its API calls of the month; waiting seconds does not help.
+
+    See https://support.airtable.com/docs/managing-api-call-limits-in-airtable
+    """
+
+    cause = "The workspace has used up its Airtable API calls for this month."
+    remedy = (
+        "Calls are answered again from the first of the next month, or at once when the "
+        "workspace's plan is upgraded. To need fewer calls, sync less often, or select fewer bases "
+        "and tables (base_ids, table_ids)."
+    )
+
+
+class TransientError(AirtableError):
+    """The same sync may pass when it is tried again later."""
+
+    consequence = FailureType.transient_error
+
+
+class RateLimitedError(TransientError):
+    """Airtable goes on answering 429, although the base was left alone for 30 s several times.
+
+    See https://airtable.com/developers/web/api/rate-limits
+    """
+
+    cause = "Airtable goes on refusing requests because too many are made to this base."
+    remedy = (
+        "Another integration shares the base's 5 requests per second: lower the setting "
+        "requests_per_second_per_base, or sync at another time of day."
+    )
+
+
+class AirtableUnavailableError(TransientError):
+    """Airtable answers 5xx or no usable JSON, or the connection fails, in every try.
+
+    See https://airtable.com/developers/web/api/errors
+    """
+
+    cause = "Airtable could not be reached, or gave no usable answer, in several tries."
+    remedy = (
+        "See https://status.airtable.com and the network (proxy, firewall), and sync again later."
+    )
+
+
+class OffsetExpiredError(TransientError):
+    """Airtable no longer knows the list that was being paged, several times in a row.
+
+    See https://airtable.com/developers/web/api/list-records
+    """
+
+    cause = "Airtable forgot the list of records while it was being read, again and again."
+    remedy = (
+        "Sync again later; if it persists, look for a destination that is slow to take the records."
+    )
+
+
+class SchemaChangedError(TransientError):
+    """A field that the schema showed a moment ago is unknown when its records are asked for."""
+
+    cause = "A field was deleted or changed while the sync was running."
+    remedy = "Sync again; refresh the connection's schema to follow the change."
+
+
+class ContractError(AirtableError):
+    """An answer is not as Airtable documents it; the facts say in what."""
+
+    cause = "Airtable answered in a way that its documentation does not know."
+    remedy = (
+        "Sync again; if it persists, report this message, which holds no data, to the connector's "
+        "authors."
+    )
