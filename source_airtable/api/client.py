@@ -1,0 +1,258 @@
+"""AirtableClient: Airtable's endpoints as methods, over one HTTP client of the CDK.
+
+One step down from here are pacing (`rate_limit.py`) and retries (`error_handler.py`), which the
+CDK's `HttpClient` calls for every request; one step up are discovery and streams, which never see a
+response.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlencode
+
+from airbyte_cdk.sources.streams.http.http_client import HttpClient
+
+from source_airtable.api.error_body import parse_http_date
+from source_airtable.api.error_handler import AirtableBackoffStrategy, AirtableErrorHandler
+from source_airtable.api.json_body import parse_body
+from source_airtable.errors import ContractError, InvalidConfigError, OffsetExpiredError
+from source_airtable.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    import requests
+    from requests.auth import AuthBase
+
+    from source_airtable.api.rate_limit import AirtableBudget
+    from source_airtable.api.wire_types import (
+        BaseDict,
+        BaseId,
+        FieldId,
+        RecordPage,
+        TableDict,
+        TableId,
+    )
+
+DEFAULT_API_URL = "https://api.airtable.com"
+API_URL_VARIABLE = "AIRTABLE_API_URL"
+
+AIRTABLE_MAX_PAGE_SIZE = 100
+# Airtable refuses URLs of 16,000 characters; a thousand are left for a proxy's prefix.
+# See https://support.airtable.com/docs/enforcement-of-url-length-limit-for-web-api-requests
+AIRTABLE_MAX_URL_LENGTH = 15_000
+
+CONNECT_TIMEOUT_SECONDS = 15.0
+# The longest silence between two bytes. Airtable gives up on a request of its own after less than a
+# minute.
+READ_TIMEOUT_SECONDS = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class RecordQuery:
+    """What to list of one table; no field ids means every field."""
+
+    base_id: BaseId
+    table_id: TableId
+    field_ids: Sequence[FieldId] = ()
+    page_size_records: int = AIRTABLE_MAX_PAGE_SIZE
+
+    def parameters(self, offset: str | None) -> dict[str, Any]:
+        """Give the query of one page; `fields` is a list, as the POST form wants it."""
+        parameters: dict[str, Any] = {
+            "pageSize": self.page_size_records,
+            "returnFieldsByFieldId": True,
+        }
+        if self.field_ids:
+            parameters["fields"] = list(self.field_ids)
+        if offset is not None:
+            parameters["offset"] = offset
+        return parameters
+
+
+class AirtableClient:
+    """Reads bases, schemas and records of everything that one token may see.
+
+    Raises the errors of `error_handler.ERROR_ROWS`, after the tries that each row allows. May be
+    used by many threads at once.
+    """
+
+    def __init__(self, authenticator: AuthBase, budget: AirtableBudget) -> None:
+        self._api_root = f"{_api_url()}/v0"
+        self.budget = budget
+        self.backoff_strategy = AirtableBackoffStrategy()
+        self.latest_date: datetime | None = None
+        """Airtable's clock (UTC): the `Date` of the latest answer, None as long as no answer had a
+        usable one."""
+        self._http = HttpClient(
+            name="airtable",
+            logger=_silent_logger(),
+            error_handler=AirtableErrorHandler(),
+            backoff_strategy=self.backoff_strategy,
+            api_budget=budget,
+            authenticator=authenticator,
+            request_timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
+            # Also gives http:// the larger connection pool that https:// has by default.
+            use_tcp_keepalive=True,
+        )
+
+    def list_bases(self) -> list[BaseDict]:
+        """List every base that the token may see, in Airtable's order; 1,000 bases a call.
+
+        See https://airtable.com/developers/web/api/list-bases
+        """
+        bases: list[BaseDict] = []
+        offset_guard = OffsetGuard(listed="bases")
+        while True:
+            parameters = {"offset": offset_guard.offset} if offset_guard.offset else {}
+            body = self._get("/meta/bases", parameters)
+            bases += cast("list[BaseDict]", _list_in(body, "bases"))
+            if not offset_guard.advance(body):
+                return bases
+
+    def get_base_schema(self, base_id: BaseId) -> list[TableDict]:
+        """Get the tables of one base with their fields, in one call.
+
+        See https://airtable.com/developers/web/api/get-base-schema
+        """
+        body = self._get(f"/meta/bases/{base_id}/tables", {})
+        return cast("list[TableDict]", _list_in(body, "tables"))
+
+    def iter_record_pages(self, query: RecordQuery) -> Iterator[RecordPage]:
+        """List the records of one table page by page, until a page has no offset.
+
+        A page may be empty. Each page is fetched when it is asked for. Airtable fixes which records
+        are listed, and their order, at the first page; the cells are those of the moment at which
+        their page is fetched.
+        See https://airtable.com/developers/web/api/list-records
+        """
+        offset_guard = OffsetGuard(listed="records", base=query.base_id, table=query.table_id)
+        while True:
+            page = self.get_record_page(query, offset_guard.offset)
+            more_follow = offset_guard.advance(page)
+            yield page
+            if not more_follow:
+                return
+
+    def get_record_page(self, query: RecordQuery, offset: str | None = None) -> RecordPage:
+        """Get the first page of records, or the one that an earlier page's offset names."""
+        try:
+            body = self._list_records(query, offset)
+        except ContractError as refused:
+            if (
+                offset is not None
+                and refused.facts.get("status") == HTTPStatus.UNPROCESSABLE_ENTITY
+            ):
+                # The first page of the same query was answered, so it is the offset that is
+                # refused.
+                raise OffsetExpiredError(**refused.facts) from None
+            raise
+        for record in _list_in(body, "records", base=query.base_id, table=query.table_id):
+            if not isinstance(record.get("id"), str) or not isinstance(record.get("fields"), dict):
+                raise ContractError(
+                    answer="a record without id or fields", base=query.base_id, table=query.table_id
+                )
+        return cast("RecordPage", body)
+
+    def _list_records(self, query: RecordQuery, offset: str | None) -> dict[str, Any]:
+        path = f"/{query.base_id}/{query.table_id}"
+        parameters = query.parameters(offset)
+        if _url_length(self._api_root + path, parameters) > AIRTABLE_MAX_URL_LENGTH:
+            return self._send("POST", f"{path}/listRecords", json=parameters)
+        return self._get(path, parameters)
+
+    def _get(self, path: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        return self._send("GET", path, params=_to_url_parameters(parameters))
+
+    def _send(self, method: str, path: str, **content: Any) -> dict[str, Any]:  # noqa: ANN401 - the CDK's
+        _, response = self._http.send_request(
+            method,
+            self._api_root + path,
+            request_kwargs={},
+            headers={"User-Agent": f"source-airtable/{__version__}"},
+            **content,
+        )
+        self._note_date(response)
+        # The handler lets nothing through that has no JSON object.
+        return cast("dict[str, Any]", parse_body(response))
+
+    def _note_date(self, response: requests.Response) -> None:
+        date = parse_http_date(response.headers.get("Date", ""))
+        if date is not None:
+            self.latest_date = date
+
+
+class OffsetGuard:
+    """Follows the offsets of one list, and refuses to walk in a circle."""
+
+    def __init__(self, **facts: object) -> None:
+        self.offset: str | None = None
+        self._seen: set[str] = set()
+        self._facts = facts
+
+    def advance(self, body: dict[str, Any] | RecordPage) -> bool:
+        """Take the next offset from a page, and tell whether there is one: none ends the list."""
+        offset = body.get("offset")
+        if not offset:
+            return False
+        if not isinstance(offset, str) or offset in self._seen:
+            raise ContractError(answer="the list of pages repeats itself", **self._facts)
+        self._seen.add(offset)
+        self.offset = offset
+        return True
+
+
+def _list_in(body: dict[str, Any], key: str, **facts: object) -> list[Any]:
+    items = body.get(key)
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise ContractError(answer=f"no list of {key}", **facts)
+    return items
+
+
+def _to_url_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Spell a query as Airtable wants it in a URL: `fields[]`, and booleans in lower case."""
+    spelled: dict[str, Any] = {}
+    for name, setting in parameters.items():
+        if isinstance(setting, list):
+            spelled[f"{name}[]"] = setting
+        elif isinstance(setting, bool):
+            spelled[name] = str(setting).lower()
+        else:
+            spelled[name] = setting
+    return spelled
+
+
+def _url_length(url: str, parameters: dict[str, Any]) -> int:
+    return len(url) + 1 + len(urlencode(_to_url_parameters(parameters), doseq=True))
+
+
+def _api_url() -> str:
+    """Give the API's address, which only the environment may move.
+
+    A setting could be used to send the token elsewhere.
+    """
+    api_url = os.environ.get(API_URL_VARIABLE, DEFAULT_API_URL).rstrip("/")
+    if not api_url.startswith(("https://", "http://")):
+        raise InvalidConfigError(setting=API_URL_VARIABLE, reason="it must begin with https://")
+    return api_url
+
+
+def _silent_logger() -> logging.Logger:
+    """Give the CDK's HTTP client a logger that says nothing, and hush the CDK's line on retries.
+
+    Both write whole URLs, bodies or cells, and the latter calls every failure a rate limit. What a
+    user needs to know of a retry, `error_handler.py` tells.
+    """
+    logging.getLogger("airbyte").addFilter(_is_not_of_cdk_retries)
+    logger = logging.getLogger("airbyte.source_airtable.http")
+    logger.setLevel(logging.CRITICAL + 1)
+    return logger
+
+
+def _is_not_of_cdk_retries(record: logging.LogRecord) -> bool:
+    return record.module != "rate_limiting"

@@ -1,0 +1,242 @@
+"""The table of failures: which answer means what, and how often it is worth another try.
+
+The CDK's `HttpClient` asks the handler after every try, and the strategy for the wait before the
+next one. Both read `ERROR_ROWS`. Where a row allows no further try, they raise the row's error
+themselves: the client's own FAIL action would log the URL with its query and both bodies, and its
+own last try hides the reason in a chain.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import requests
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.sources.streams.http.error_handlers import (
+    BackoffStrategy,
+    ErrorHandler,
+    ErrorResolution,
+    ResponseAction,
+)
+
+from source_airtable.api.error_body import MONTHLY_QUOTA, parse_error_type, retry_after_seconds
+from source_airtable.api.json_body import parse_body
+from source_airtable.errors import (
+    AccessDeniedError,
+    AirtableUnavailableError,
+    ContractError,
+    InvalidConfigError,
+    InvalidTokenError,
+    OffsetExpiredError,
+    QuotaExceededError,
+    RateLimitedError,
+    SchemaChangedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from source_airtable.errors import (
+        AirtableError,
+    )
+
+LOGGER = logging.getLogger("airbyte.source_airtable")
+
+Outcome = requests.Response | Exception | None
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRow:
+    """One kind of failure: what it is recognised by, how often it is tried, and what it ends as."""
+
+    happened: str
+    """What the user reads in the log while it is tried again."""
+    error: type[AirtableError]
+    statuses: frozenset[int] = frozenset()
+    error_types: frozenset[str] = frozenset()
+    """Airtable's error types that the row is limited to; empty means any."""
+    exceptions: tuple[type[Exception], ...] = ()
+    tries: int = 1
+    """Requests made in all, the first one included."""
+    first_wait_seconds: float = 1.0
+    """The wait before the second try; it doubles with each further one, up to a minute."""
+
+
+LONGEST_WAIT_SECONDS = 60.0
+
+UNREADABLE_BODY = ErrorRow("an answer that is not JSON", AirtableUnavailableError, tries=5)
+
+# The first row that fits wins: an error type's row stands before its status's. A 429 is waited for
+# by the budget, which shuts the base for 30 s or what Retry-After asks; its six tries so span at
+# least two and a half minutes.
+ERROR_ROWS: tuple[ErrorRow, ...] = (
+    ErrorRow(
+        "the month's calls are used up",
+        QuotaExceededError,
+        statuses=frozenset({429}),
+        error_types=frozenset({MONTHLY_QUOTA}),
+    ),
+    ErrorRow(
+        "too many requests",
+        RateLimitedError,
+        statuses=frozenset({429}),
+        tries=6,
+        first_wait_seconds=0,
+    ),
+    ErrorRow("the token is refused", InvalidTokenError, statuses=frozenset({401})),
+    ErrorRow("payment is required", QuotaExceededError, statuses=frozenset({402})),
+    ErrorRow("access is refused", AccessDeniedError, statuses=frozenset({403, 404, 410})),
+    ErrorRow(
+        "the offset has expired",
+        OffsetExpiredError,
+        statuses=frozenset({422}),
+        error_types=frozenset({"LIST_RECORDS_ITERATOR_NOT_AVAILABLE", "INVALID_OFFSET_VALUE"}),
+    ),
+    ErrorRow(
+        "a field is unknown",
+        SchemaChangedError,
+        statuses=frozenset({422}),
+        error_types=frozenset({"UNKNOWN_FIELD_NAME"}),
+    ),
+    ErrorRow("an internal error", AirtableUnavailableError, statuses=frozenset({500}), tries=5),
+    ErrorRow(
+        "no answer in time",
+        AirtableUnavailableError,
+        statuses=frozenset({408, 425}),
+        exceptions=(requests.Timeout,),
+        tries=5,
+    ),
+    ErrorRow(
+        "a failing server or proxy",
+        AirtableUnavailableError,
+        statuses=frozenset(range(501, 600)),
+        tries=6,
+    ),
+    ErrorRow(
+        "an address that cannot be used",
+        InvalidConfigError,
+        exceptions=(
+            requests.exceptions.InvalidURL,
+            requests.exceptions.InvalidSchema,
+            requests.exceptions.MissingSchema,
+            requests.exceptions.InvalidHeader,
+        ),
+    ),
+    ErrorRow(
+        "a failing connection",
+        AirtableUnavailableError,
+        exceptions=(requests.RequestException,),
+        tries=6,
+    ),
+)
+OTHERWISE = ErrorRow("an unknown answer", ContractError)
+
+_IDS_IN_PATH = re.compile(r"/(app[A-Za-z0-9]+)(?:/(tbl[A-Za-z0-9]+))?")
+
+
+class AirtableErrorHandler(ErrorHandler):
+    """Tells the CDK's client after every try: done, once more, or (by raising) never again."""
+
+    # The strategy below ends the tries row by row. These two only have to be out of its way, and
+    # the second one must hold six waits for the longest Retry-After.
+    max_retries = 10
+    max_time = 3 * 3600
+
+    def interpret_response(self, response_or_exception: Outcome) -> ErrorResolution:
+        """Resolve one try; raises the row's error where the row allows only one."""
+        row = _row_of(response_or_exception)
+        if row is None:
+            return ErrorResolution(ResponseAction.SUCCESS)
+        if row.tries == 1:
+            raise _build_error(row, response_or_exception)
+        # Not RATE_LIMITED for a 429: that action prints a status message of a stream that does not
+        # exist.
+        return ErrorResolution(ResponseAction.RETRY, FailureType.transient_error, row.happened)
+
+
+class AirtableBackoffStrategy(BackoffStrategy):
+    """Says how long to wait before the next try, honouring `Retry-After`, and when to end."""
+
+    def __init__(self, jitter: Callable[[], float] = random.random) -> None:
+        self._jitter = jitter
+        self.retries = 0
+
+    def backoff_time(
+        self,
+        response_or_exception: Any,  # noqa: ANN401 - a response or an exception, as the handler gets it
+        attempt_count: int,
+    ) -> float:
+        """Give the seconds before the next try; raises the row's error when there is none left."""
+        row = _row_of(response_or_exception) or OTHERWISE
+        if attempt_count >= row.tries:
+            raise _build_error(row, response_or_exception, tries=attempt_count)
+        wait = self._wait_seconds(row, response_or_exception, attempt_count)
+        self.retries += 1
+        LOGGER.info(
+            "Airtable: %s%s; try %d of %d follows%s.",
+            row.happened,
+            _told_place(response_or_exception),
+            attempt_count + 1,
+            row.tries,
+            f" in {wait:.0f} s" if wait else " when the pause for this base is over",
+        )
+        # The CDK adds one second to what it is told, and takes zero for "no opinion".
+        return max(wait - 1.0, 0.001)
+
+    def _wait_seconds(self, row: ErrorRow, outcome: Outcome, attempt_count: int) -> float:
+        if row.error is RateLimitedError:
+            return 0.0  # the budget is the one owner of the wait after a 429
+        growing = min(row.first_wait_seconds * 2.0 ** (attempt_count - 1), LONGEST_WAIT_SECONDS)
+        asked = retry_after_seconds(outcome) if isinstance(outcome, requests.Response) else None
+        # Many workers fail in the same moment; half a wait of jitter keeps them from coming back in
+        # one.
+        return max(growing * (1 + self._jitter() / 2), asked or 0.0)
+
+
+def _row_of(outcome: Outcome) -> ErrorRow | None:
+    """Find the row of one try's outcome; None means a body that can be used."""
+    if isinstance(outcome, requests.Response):
+        if outcome.ok:
+            return None if parse_body(outcome) is not None else UNREADABLE_BODY
+        error_type = parse_error_type(outcome.content)
+        for row in ERROR_ROWS:
+            if outcome.status_code in row.statuses and (
+                not row.error_types or error_type in row.error_types
+            ):
+                return row
+        return OTHERWISE
+    for row in ERROR_ROWS:
+        if isinstance(outcome, row.exceptions):
+            return row
+    return OTHERWISE
+
+
+def _build_error(row: ErrorRow, outcome: Outcome, **facts: object) -> AirtableError:
+    if isinstance(outcome, requests.Response):
+        facts["status"] = outcome.status_code
+        facts["error_type"] = parse_error_type(outcome.content)
+    elif outcome is not None:
+        # The class alone: an exception's text holds the URL with its query.
+        facts["failure"] = type(outcome).__name__
+    if row is UNREADABLE_BODY:
+        facts["answer"] = row.happened
+    return row.error(**_place(outcome), **facts)
+
+
+def _place(outcome: Outcome) -> dict[str, object]:
+    """Name the base and table that the request was about, read from its path."""
+    request = getattr(outcome, "request", None)
+    in_path = _IDS_IN_PATH.search(getattr(request, "path_url", None) or "")
+    if not in_path:
+        return {}
+    base_id, table_id = in_path.groups()
+    return {"base": base_id, "table": table_id} if table_id else {"base": base_id}
+
+
+def _told_place(outcome: Outcome) -> str:
+    place = _place(outcome)
+    return "".join(f", {name} {fact}" for name, fact in place.items())

@@ -1,0 +1,49 @@
+"""From the bytes of an answer to JSON, once per answer."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+
+if TYPE_CHECKING:
+    import requests
+
+_PARSED = "_airtable_parsed_body"
+
+
+def parse_body(response: requests.Response) -> dict[str, Any] | None:
+    """Give the JSON object that an answer holds, or None where it holds none.
+
+    The result stays on the response: the error handler must know whether a body can be used before
+    the client uses it, and a page is too large to be parsed twice.
+    """
+    if _PARSED not in response.__dict__:
+        response.__dict__[_PARSED] = _parse_object(response.content)
+    return cast("dict[str, Any] | None", response.__dict__[_PARSED])
+
+
+def _parse_object(content: bytes) -> dict[str, Any] | None:
+    try:
+        parsed = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        parsed = _parse_with_lone_surrogates(content)
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _parse_with_lone_surrogates(content: bytes) -> Any:  # noqa: ANN401 - JSON may be anything
+    r"""Parse JSON that holds half an emoji, with U+FFFD in the place of the half.
+
+    A formula such as `LEFT({Name}, 1)` cuts an emoji in two; Airtable sends the half as `"\ud83d"`,
+    which is JSON to the letter but no text, so that no warehouse could store it. Anything else that
+    orjson refuses is None.
+    """
+    try:
+        parsed = json.loads(content)
+        text = json.dumps(parsed, ensure_ascii=False)
+        return orjson.loads(
+            text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        )
+    except (ValueError, RecursionError):
+        return None

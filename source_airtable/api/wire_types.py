@@ -1,0 +1,83 @@
+"""The shapes that Airtable sends, named as Airtable names them.
+
+Everything here describes the wire and nothing else. Only what the connector reads is declared:
+Airtable adds types and properties without notice.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NewType, TypedDict
+
+BaseId = NewType("BaseId", str)
+"""`app` and 14 letters or digits, such as `appLkNDICXNqxSDhG`."""
+TableId = NewType("TableId", str)
+"""`tbl` and 14 letters or digits, such as `tblltp8DGLhqbUmjK`."""
+FieldId = NewType("FieldId", str)
+"""`fld` and 14 letters or digits, such as `fld1VnoyuotSTyxW1`."""
+RecordId = NewType("RecordId", str)
+"""`rec` and 14 letters or digits, such as `recAdw9EjV90xbZ00`."""
+
+# A cell holds whatever its field's type sends, and types are added without notice.
+CellValue = Any
+
+
+class BaseDict(TypedDict, total=False):
+    """One base of `GET /v0/meta/bases`.
+
+    See https://airtable.com/developers/web/api/list-bases
+    """
+
+    id: BaseId
+    name: str
+    permissionLevel: str
+
+
+class FieldOptions(TypedDict, total=False):
+    """What a field's type adds to it; only what decides its schema.
+
+    See https://airtable.com/developers/web/api/field-model
+    """
+
+    result: FieldDict | None
+    isValid: bool
+
+
+class FieldDict(TypedDict, total=False):
+    """One field of a table's schema; `options` may be missing or null, and unknown types occur."""
+
+    id: FieldId
+    name: str
+    type: str
+    description: str | None
+    options: FieldOptions | None
+
+
+class TableDict(TypedDict, total=False):
+    """One table of `GET /v0/meta/bases/{baseId}/tables`.
+
+    See https://airtable.com/developers/web/api/get-base-schema
+    """
+
+    id: TableId
+    name: str
+    primaryFieldId: FieldId
+    description: str | None
+    fields: list[FieldDict]
+
+
+class RecordDict(TypedDict):
+    """One record; cells that are empty have no key in `fields`.
+
+    See https://airtable.com/developers/web/api/list-records
+    """
+
+    id: RecordId
+    createdTime: str
+    fields: dict[str, CellValue]
+
+
+class RecordPage(TypedDict, total=False):
+    """One page of `GET /v0/{baseId}/{tableId}`; the last one has no `offset`."""
+
+    records: list[RecordDict]
+    offset: str
