@@ -1,0 +1,175 @@
+"""From Airtable's records to record data, compiled once per table.
+
+What a column holds is decided by the *configured* JSON schema, the one that the destination's table
+was made from: its property finds the field (by field id, else by name), and its type decides how
+the cell is converted. So an older catalog, or one of Airbyte's own connector, stays true, and a
+field that was not selected is neither asked for nor emitted anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from source_airtable.schema.cell_values import CellMisfit, build_converter, is_nullable
+from source_airtable.schema.field_types import row_of
+from source_airtable.schema.json_schema import ANNOTATION, build_json_schema, name_columns
+from source_airtable.schema.names import SYSTEM_COLUMNS, clean_name
+
+if TYPE_CHECKING:
+    from source_airtable.api.wire_types import FieldDict, FieldId, RecordDict
+    from source_airtable.schema.cell_values import Converter
+    from source_airtable.schema.table_schema import TableSchema
+
+RecordData = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column that is fed by a field."""
+
+    name: str
+    field_id: FieldId
+    convert: Converter
+    absent: Any
+    """What the column holds for a record without the cell."""
+    nullable: bool
+    """Where a column cannot be null, a record without a value has no key for it."""
+
+
+class RecordConverter:
+    """Turns the records of one table into the data of record messages.
+
+    >>> converter = RecordConverter(table, configured_json_schema)
+    >>> record = {"id": "recAdw9EjV90xbZ00", "createdTime": "…", "fields": {"fldRating00000": 7.0}}
+    >>> converter.to_record_data(record, as_of)
+    {'_airtable_id': 'recAdw9EjV90xbZ00', …, 'rating': 7, '_airtable_errors': None}
+    """
+
+    def __init__(self, table: TableSchema, json_schema: Mapping[str, Any]) -> None:
+        self._table = table
+        properties = json_schema.get("properties")
+        if not isinstance(properties, Mapping) or not properties:
+            # A catalog written by hand may leave the schema open; it means every column.
+            properties = build_json_schema(table)["properties"]
+        self._system_columns = frozenset(SYSTEM_COLUMNS).intersection(properties)
+        self.columns, self.columns_without_field = _match_columns(table, properties)
+        self._constants: RecordData = self._build_constants()
+        self.misfits = 0
+        """Cells so far that did not fit their column."""
+
+    @property
+    def field_ids(self) -> tuple[FieldId, ...]:
+        """The fields to ask Airtable for; empty where that is all of them.
+
+        Where no field is selected, the primary field is asked for and left out: an empty list would
+        mean all.
+        """
+        wanted = dict.fromkeys(column.field_id for column in self.columns)
+        if not wanted and self._table.primary_field_id:
+            return (self._table.primary_field_id,)
+        if len(wanted) == len(self._table.fields):
+            return ()
+        return tuple(wanted)
+
+    @property
+    def keeps_errors(self) -> bool:
+        """Whether the column for cells that do not fit is selected."""
+        return "_airtable_errors" in self._system_columns
+
+    def to_record_data(self, record: RecordDict, as_of: str | None) -> RecordData:
+        """Convert one record; cells that do not fit their column are in `_airtable_errors`."""
+        data = self._constants.copy()
+        cells = record["fields"]
+        errors: dict[str, Any] = {}
+        for column in self.columns:
+            cell = cells.get(column.field_id)
+            if cell is None:
+                value = column.absent
+            else:
+                try:
+                    value = column.convert(cell)
+                except CellMisfit as misfit:
+                    value = misfit.fitting
+                    errors[column.name] = cell
+            if value is not None or column.nullable:
+                data[column.name] = value
+        self._add_system_columns(data, record, as_of, errors)
+        return data
+
+    def _add_system_columns(
+        self, data: RecordData, record: RecordDict, as_of: str | None, errors: dict[str, Any]
+    ) -> None:
+        selected = self._system_columns
+        if "_airtable_id" in selected:
+            data["_airtable_id"] = record["id"]
+        if "_airtable_created_time" in selected:
+            data["_airtable_created_time"] = record.get("createdTime")
+        if "_airtable_as_of" in selected:
+            data["_airtable_as_of"] = as_of
+        if errors:
+            self.misfits += len(errors)
+            if "_airtable_errors" in selected:
+                data["_airtable_errors"] = errors
+
+    def _build_constants(self) -> RecordData:
+        """Give what is the same in all records, with the other columns' places beside it."""
+        constants: RecordData = {
+            "_airtable_id": None,
+            "_airtable_created_time": None,
+            "_airtable_table_name": self._table.table_name,
+            "_airtable_base_id": self._table.base_id,
+            "_airtable_table_id": self._table.table_id,
+            "_airtable_as_of": None,
+            "_airtable_errors": None,
+        }
+        kept = {name: value for name, value in constants.items() if name in self._system_columns}
+        return {**kept, **dict.fromkeys(self.columns_without_field)}
+
+
+def _match_columns(
+    table: TableSchema, properties: Mapping[str, Any]
+) -> tuple[list[Column], list[str]]:
+    """Find the field of each column; gives the columns, and the names of those without one."""
+    by_id = {field["id"]: field for field in table.fields}
+    by_name = _fields_by_column_name(table)
+    columns: list[Column] = []
+    without_field: list[str] = []
+    for name, json_schema in properties.items():
+        if name in SYSTEM_COLUMNS:
+            continue
+        json_schema = json_schema if isinstance(json_schema, Mapping) else {}  # noqa: PLW2901 - malformed is open
+        annotation = json_schema.get(ANNOTATION)
+        if isinstance(annotation, Mapping) and "field_id" in annotation:
+            field = by_id.get(annotation["field_id"])
+        else:
+            field = by_name.get(name)
+        if field is not None:
+            columns.append(_build_column(name, field, json_schema))
+        elif is_nullable(json_schema):
+            without_field.append(name)
+    return columns, without_field
+
+
+def _fields_by_column_name(table: TableSchema) -> dict[str, FieldDict]:
+    """Index fields by what a catalog without field ids may call them, our own names first."""
+    columns = name_columns(table)
+    index: dict[str, FieldDict] = {}
+    for field in table.fields:
+        index[columns[field["id"]]] = field
+    for field in table.fields:
+        for name in (field["id"], clean_name(field["name"]), field["name"]):
+            index.setdefault(name, field)
+    return index
+
+
+def _build_column(name: str, field: FieldDict, json_schema: Mapping[str, Any]) -> Column:
+    convert = build_converter(json_schema)
+    absent = row_of(field).absent
+    if absent is not None:
+        try:
+            absent = convert(absent)
+        except CellMisfit:
+            absent = None
+    return Column(name, field["id"], convert, absent, is_nullable(json_schema))

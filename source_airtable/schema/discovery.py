@@ -1,0 +1,197 @@
+"""From a token to tables: which bases it may read, which of them are selected, and what is in them.
+
+Costs one call for the list of bases (one more for each further 1,000) and one for each base whose
+tables are asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from source_airtable.errors import (
+    AccessDeniedError,
+    AirtableError,
+    BaseNotFoundError,
+    ConfigError,
+    InvalidTokenError,
+    MissingScopeError,
+    NoBaseError,
+)
+from source_airtable.schema.table_schema import parse_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from source_airtable.api.client import AirtableClient
+    from source_airtable.api.wire_types import BaseDict, BaseId
+    from source_airtable.config import Config
+    from source_airtable.schema.table_schema import TableSchema
+
+LOGGER = logging.getLogger("airbyte.source_airtable")
+
+SCHEMA_SCOPE = "schema.bases:read"
+
+# The level of a base that is shared through one of its interfaces only: it is listed, but its
+# tables are not readable.
+NO_PERMISSION = "none"
+
+_Selected = TypeVar("_Selected")
+
+
+@dataclass
+class BaseContents:
+    """The tables of some bases, and the errors of those that could not be read."""
+
+    tables: list[TableSchema] = field(default_factory=list)
+    errors: dict[BaseId, AirtableError] = field(default_factory=dict)
+
+
+class Discovery:
+    """Finds bases and tables, within the selection that the settings make."""
+
+    def __init__(self, client: AirtableClient, config: Config) -> None:
+        self._client = client
+        self._config = config
+        self._listed: list[BaseDict] | None = None
+
+    def list_bases(self) -> list[BaseDict]:
+        """List the bases that the token may see, asking Airtable once.
+
+        Raises MissingScopeError where the token may not list bases, NoBaseError where it sees none.
+        """
+        if self._listed is None:
+            try:
+                bases = self._client.list_bases()
+            except AccessDeniedError as denied:
+                raise MissingScopeError(scope=SCHEMA_SCOPE, **denied.facts) from None
+            self._listed = [base for base in bases if isinstance(base.get("id"), str)]
+        if not self._listed:
+            raise NoBaseError(reason="the token is valid, but no base is shared with it")
+        return self._listed
+
+    def select_bases(self) -> list[BaseDict]:
+        """List the readable bases that the settings select, and warn about the others."""
+        selected, unknown = select(self.list_bases(), self._config.base_ids, base_marks)
+        for entry in unknown:
+            LOGGER.warning(
+                "Setting base_ids: the token sees no base with the id or name %s.", entry
+            )
+        readable = [base for base in selected if base.get("permissionLevel") != NO_PERMISSION]
+        for base in selected:
+            if base.get("permissionLevel") == NO_PERMISSION:
+                LOGGER.warning("Base %s is skipped: %s", told_base(base), _NO_PERMISSION_REASON)
+        return readable
+
+    def select_tables(self, tables: Sequence[TableSchema]) -> tuple[list[TableSchema], list[str]]:
+        """Give the tables that the settings select, and the entries that name none of them."""
+        return select(tables, self._config.table_ids, table_marks)
+
+    def read_schemas(self, bases: Iterable[BaseDict]) -> BaseContents:
+        """Get the tables of these bases, many at a time, in the order of the bases.
+
+        Raises InvalidTokenError at once, since it concerns every base; other errors are given back
+        by base.
+        """
+        contents = BaseContents()
+        bases = list(bases)
+        if not bases:
+            return contents
+        with ThreadPoolExecutor(min(self._config.num_workers, len(bases)), "schema") as workers:
+            for base, outcome in zip(bases, workers.map(self._read_schema, bases), strict=True):
+                if isinstance(outcome, InvalidTokenError):
+                    workers.shutdown(cancel_futures=True)
+                    raise outcome
+                if isinstance(outcome, AirtableError):
+                    contents.errors[base["id"]] = outcome
+                else:
+                    contents.tables += outcome
+        return contents
+
+    def discover(self) -> list[TableSchema]:
+        """Give all selected tables; bases that cannot be read are skipped with a warning.
+
+        Raises NoBaseError where nothing is left, and any error that a later try may cure: a catalog
+        without a base that is merely slow today would look as if the base had been deleted.
+        """
+        contents = self.read_schemas(self.select_bases())
+        for error in contents.errors.values():
+            if not isinstance(error, ConfigError):
+                raise error
+            LOGGER.warning("A base is skipped: %s", error.message)
+        tables, unknown = self.select_tables(contents.tables)
+        for entry in unknown:
+            LOGGER.warning(
+                "Setting table_ids: no selected base has a table with the id or name %s.", entry
+            )
+        if not tables:
+            raise NoBaseError(reason=self._why_nothing_is_left(contents))
+        return tables
+
+    def _read_schema(self, base: BaseDict) -> list[TableSchema] | AirtableError:
+        try:
+            tables = self._client.get_base_schema(base["id"])
+        except AccessDeniedError as denied:
+            return BaseNotFoundError(**{**denied.facts, "base": told_base(base)})
+        except AirtableError as error:
+            error.add_facts(base_name=base.get("name"))
+            return error
+        parsed = (parse_table(base, table) for table in tables)
+        return [table for table in parsed if table is not None]
+
+    def _why_nothing_is_left(self, contents: BaseContents) -> str:
+        if contents.tables:
+            return "the setting table_ids selects no table of the selected bases"
+        if contents.errors:
+            return "none of the selected bases can be read, see the warnings above"
+        if self._config.base_ids:
+            return "the setting base_ids selects no readable base with tables"
+        return "none of the bases that the token sees has a table that it may read"
+
+
+_NO_PERMISSION_REASON = (
+    "the token's owner sees it only through an interface and has no role on it. Ask for the read "
+    "role on the base to sync it."
+)
+
+
+def select(
+    items: Sequence[_Selected],
+    entries: Sequence[str],
+    marks_of: Callable[[_Selected], tuple[str, str]],
+) -> tuple[list[_Selected], list[str]]:
+    """Give the items that entries name by id or name, and the entries that name none.
+
+    Names count in upper or lower case alike. No entries select everything.
+    """
+    if not entries:
+        return list(items), []
+    marks = [(marks_of(item)[0], marks_of(item)[1].strip().casefold()) for item in items]
+    known = {mark for pair in marks for mark in pair}
+    wanted_ids, wanted_names = set(entries), {entry.casefold() for entry in entries}
+    selected = [
+        item
+        for item, (item_id, name) in zip(items, marks, strict=True)
+        if item_id in wanted_ids or name in wanted_names
+    ]
+    return selected, [
+        entry for entry in entries if entry not in known and entry.casefold() not in known
+    ]
+
+
+def base_marks(base: BaseDict) -> tuple[str, str]:
+    """Give what a setting may call a base by: its id and its name."""
+    return base["id"], str(base.get("name") or base["id"])
+
+
+def table_marks(table: TableSchema) -> tuple[str, str]:
+    """Give what a setting may call a table by: its id and its name."""
+    return table.table_id, table.table_name
+
+
+def told_base(base: BaseDict) -> str:
+    """Name a base for a person: `Sales CRM (appLkNDICXNqxSDhG)`."""
+    base_id, name = base_marks(base)
+    return base_id if name == base_id else f"{name} ({base_id})"

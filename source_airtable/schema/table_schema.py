@@ -1,0 +1,72 @@
+"""One table as the connector sees it: identified by two ids, with fields that are well-formed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from source_airtable.api.wire_types import BaseId, FieldDict, FieldId, TableId
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from source_airtable.api.wire_types import BaseDict, TableDict
+
+TableKey = tuple[BaseId, TableId]
+"""What identifies a table: both ids, since a duplicated base may keep the ids of its tables."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableSchema:
+    """A table and its fields."""
+
+    base_id: BaseId
+    base_name: str
+    table_id: TableId
+    table_name: str
+    primary_field_id: FieldId | None
+    fields: tuple[FieldDict, ...]
+
+    @property
+    def key(self) -> TableKey:
+        """The ids that identify the table."""
+        return (self.base_id, self.table_id)
+
+
+def parse_table(base: BaseDict, table: TableDict) -> TableSchema | None:
+    """Read one table of a base's schema; None for one without an id, which nothing could ask for.
+
+    Fields are taken as far as they can be: one without an id cannot be read and is left out, one
+    without a name is called by its id, and a second one of the same id is the same field.
+    """
+    table_id = table.get("id")
+    if not isinstance(table_id, str):
+        return None
+    declared = table.get("fields")
+    fields: dict[str, FieldDict] = {}
+    for field in declared if isinstance(declared, list) else []:
+        parsed = _parse_field(field)
+        if parsed is not None:
+            fields.setdefault(parsed["id"], parsed)
+    primary = table.get("primaryFieldId")
+    return TableSchema(
+        base_id=base["id"],
+        base_name=str(base.get("name") or base["id"]),
+        table_id=table_id,
+        table_name=str(table.get("name") or table_id),
+        primary_field_id=primary if primary in fields else None,
+        fields=tuple(fields.values()),
+    )
+
+
+def _parse_field(field: Mapping[str, Any]) -> FieldDict | None:
+    field_id = field.get("id") if isinstance(field, dict) else None
+    if not isinstance(field_id, str):
+        return None
+    return FieldDict(
+        id=FieldId(field_id),
+        name=str(field.get("name") or field_id),
+        type=str(field.get("type") or "unknown"),
+        description=field.get("description"),
+        options=field.get("options"),
+    )
