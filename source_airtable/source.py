@@ -1,0 +1,130 @@
+"""SourceAirtable: Airbyte's four commands, wired from the parts of this package.
+
+spec       the file spec.json check      check.py discover   schema/discovery.py finds tables, each
+of which becomes a stream read       streams/matching.py finds the tables of the configured streams,
+streams/ reads them on the CDK's engine
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+from airbyte_cdk.config_observation import create_connector_config_control_message
+from airbyte_cdk.sources import AbstractSource
+from airbyte_cdk.sources.message import InMemoryMessageRepository
+
+from source_airtable.api.auth import build_authenticator
+from source_airtable.api.client import AirtableClient
+from source_airtable.api.rate_limit import AirtableBudget
+from source_airtable.check import ConnectionCheck
+from source_airtable.config import migrate_config, parse_config
+from source_airtable.schema.discovery import Discovery
+from source_airtable.schema.json_schema import build_json_schema
+from source_airtable.schema.names import TableNames, stream_name_of_ids, stream_names
+from source_airtable.streams.cursor import FullRefreshCursor
+from source_airtable.streams.read_queue import ReadQueue
+from source_airtable.streams.table_stream import (
+    TablePartitionGenerator,
+    TableStream,
+    build_default_stream,
+)
+from source_airtable.sync import Sync
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Iterator, Mapping
+
+    from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage, ConfiguredAirbyteCatalog
+    from airbyte_cdk.sources.message import MessageRepository
+    from airbyte_cdk.sources.streams import Stream
+
+    from source_airtable.config import Config
+    from source_airtable.schema.table_schema import TableSchema
+
+
+class SourceAirtable(AbstractSource):
+    """Reads Airtable bases: one stream per table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._message_repository = InMemoryMessageRepository()
+
+    @property
+    def message_repository(self) -> MessageRepository:
+        """What holds messages until the running command has a place for them."""
+        return self._message_repository
+
+    def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:  # noqa: ARG002 - the CDK's signature
+        """Bring settings of older versions to today's form, and have Airbyte save them."""
+        migrated = migrate_config(config)
+        if migrated is None:
+            return config
+        self._message_repository.emit_message(create_connector_config_control_message(migrated))
+        return migrated
+
+    def check_connection(
+        self,
+        logger: logging.Logger,  # noqa: ARG002 - the CDK's signature
+        config: Mapping[str, Any],
+    ) -> tuple[bool, Any]:
+        """Tell whether a sync could read; raises what stands in the way, with its remedy."""
+        parsed = parse_config(config)
+        ConnectionCheck(_build_client(parsed), parsed).run()
+        return True, None
+
+    def streams(self, config: Mapping[str, Any]) -> list[Stream]:
+        """Discover one stream per selected table."""
+        parsed = parse_config(config)
+        client = _build_client(parsed)
+        queue = ReadQueue(pages_in_flight=1)
+        # The CDK's own concurrent sources give their streams here, too.
+        return cast(
+            "list[Stream]",
+            [
+                build_default_stream(
+                    stream,
+                    TablePartitionGenerator(stream, client, queue, {}),
+                    FullRefreshCursor(stream.name, self._message_repository),
+                )
+                for stream in discover_streams(Discovery(client, parsed).discover(), parsed)
+            ],
+        )
+
+    def read(
+        self,
+        logger: logging.Logger,  # noqa: ARG002 - the CDK's signature
+        config: Mapping[str, Any],
+        catalog: ConfiguredAirbyteCatalog,
+        state: list[AirbyteStateMessage] | None = None,  # noqa: ARG002 - a full refresh ignores it
+    ) -> Iterator[AirbyteMessage]:
+        """Read the configured streams, many at a time."""
+        parsed = parse_config(config)
+        queue = ReadQueue(parsed.pages_in_flight)
+        client = _build_client(parsed, sleep=queue.sleep)
+        sync = Sync(client, parsed, queue, self._message_repository)
+        yield from sync.run([configured.stream for configured in catalog.streams])
+
+
+def discover_streams(tables: list[TableSchema], config: Config) -> list[TableStream]:
+    """Name the streams of tables and build their JSON schemas."""
+    if config.stream_names == "ids":
+        names = [stream_name_of_ids(table.base_id, table.table_id) for table in tables]
+    else:
+        names = stream_names(
+            [
+                TableNames(table.base_id, table.base_name, table.table_id, table.table_name)
+                for table in tables
+            ],
+            add_base_id=config.add_base_id_to_stream_name,
+        )
+    by_field_id = config.column_names == "ids"
+    return [
+        TableStream(name, table, build_json_schema(table, by_field_id=by_field_id))
+        for name, table in zip(names, tables, strict=True)
+    ]
+
+
+def _build_client(config: Config, sleep: Callable[[float], object] = time.sleep) -> AirtableClient:
+    budget = AirtableBudget(config.requests_per_second_per_base, sleep=sleep)
+    return AirtableClient(build_authenticator(config), budget)

@@ -1,0 +1,196 @@
+"""Which table does a configured stream mean?
+
+A stream is identified by the ids that discovery wrote into its JSON schema. A catalog that lacks
+them (one of Airbyte's own connector, or written by hand) is matched by the base id in the stream's
+name, else by the exact name, else by the table id if exactly one visible base has it. Where none of
+that finds one table, the stream is not read: a wrong table is worse than a missing one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from source_airtable.api.wire_types import BaseId, TableId
+from source_airtable.errors import TableNotFoundError
+from source_airtable.schema.discovery import base_marks
+from source_airtable.schema.json_schema import ANNOTATION
+from source_airtable.schema.names import (
+    TableNames,
+    clean_name,
+    stream_name_of_ids,
+    stream_name_prefix,
+    stream_names,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from airbyte_cdk.models import AirbyteStream
+
+    from source_airtable.api.wire_types import BaseDict
+    from source_airtable.errors import AirtableError
+    from source_airtable.schema.discovery import Discovery
+    from source_airtable.schema.table_schema import TableKey, TableSchema
+
+_BASE_ID_PART = re.compile(r"(?:^|/)(app[A-Za-z0-9]+)/")
+_TABLE_ID_PART = re.compile(r"/(tbl[A-Za-z0-9]+)$")
+_MOST_CANDIDATES = 5
+
+
+@dataclass
+class Matches:
+    """The tables of configured streams, and the errors of those without one, by stream name."""
+
+    tables: dict[str, TableSchema] = field(default_factory=dict)
+    errors: dict[str, AirtableError] = field(default_factory=dict)
+
+
+class StreamMatcher:
+    """Finds the tables of configured streams with as few calls as their catalog allows.
+
+    Bases named by ids are read without listing bases; then those whose name begins a stream's name;
+    the rest only while a stream is without a table.
+    """
+
+    def __init__(self, discovery: Discovery, *, filters_bases: bool) -> None:
+        self._discovery = discovery
+        self._filters_bases = filters_bases
+        self._tables: dict[TableKey, TableSchema] = {}
+        self._base_errors: dict[BaseId, AirtableError] = {}
+        self._read: set[BaseId] = set()
+
+    def match(self, streams: Sequence[AirbyteStream]) -> Matches:
+        """Match all streams of a configured catalog."""
+        matches = Matches()
+        open_streams = {stream.name: stream for stream in streams}
+        self._match_by_ids(open_streams, matches)
+        if open_streams:
+            bases = self._discovery.select_bases()
+            self._match_by_names(open_streams, bases, matches)
+        for name in open_streams:
+            matches.errors[name] = TableNotFoundError(
+                stream=name, candidates=", ".join(self._candidates(name)) or "none"
+            )
+        self._drop_unselected(matches)
+        return matches
+
+    def _match_by_ids(self, open_streams: dict[str, AirbyteStream], matches: Matches) -> None:
+        keys = {
+            name: key for name, stream in open_streams.items() if (key := annotated_key(stream))
+        }
+        self._read_bases(self._bases_of_ids(base_id for base_id, _ in keys.values()))
+        for name, key in keys.items():
+            del open_streams[name]
+            if key in self._tables:
+                matches.tables[name] = self._tables[key]
+            else:
+                matches.errors[name] = self._base_errors.get(key[0]) or TableNotFoundError(
+                    stream=name, base=key[0], table=key[1]
+                )
+
+    def _bases_of_ids(self, base_ids: Iterable[BaseId]) -> list[BaseDict]:
+        wanted = list(dict.fromkeys(base_ids))
+        if wanted and self._filters_bases:
+            # Entries of base_ids may be names, which only the list of bases knows.
+            return [base for base in self._discovery.select_bases() if base["id"] in set(wanted)]
+        return [{"id": base_id} for base_id in wanted]
+
+    def _match_by_names(
+        self, open_streams: dict[str, AirbyteStream], bases: list[BaseDict], matches: Matches
+    ) -> None:
+        with_id = [base for base in bases if any(f"{base['id']}/" in name for name in open_streams)]
+        self._read_bases(with_id)
+        self._settle(open_streams, matches, self._tables_by_base_id_in_name)
+        prefixes = tuple(open_streams)
+        self._read_bases(
+            base
+            for base in bases
+            if any(name.startswith(stream_name_prefix(base_marks(base)[1])) for name in prefixes)
+        )
+        self._settle(open_streams, matches, self._tables_by_exact_name)
+        if open_streams:
+            self._read_bases(bases)
+            self._settle(open_streams, matches, self._tables_by_exact_name)
+            self._settle(open_streams, matches, self._tables_by_table_id)
+
+    def _settle(
+        self,
+        open_streams: dict[str, AirbyteStream],
+        matches: Matches,
+        find: Callable[[str], list[TableSchema]],
+    ) -> None:
+        for name in list(open_streams):
+            found = find(name)
+            if len(found) == 1:
+                matches.tables[name] = found[0]
+                del open_streams[name]
+
+    def _tables_by_base_id_in_name(self, name: str) -> list[TableSchema]:
+        base_ids = set(_BASE_ID_PART.findall(name))
+        return [table for table in self._tables_by_table_id(name) if table.base_id in base_ids]
+
+    def _tables_by_exact_name(self, name: str) -> list[TableSchema]:
+        return [table for table in self._tables.values() if name in possible_stream_names(table)]
+
+    def _tables_by_table_id(self, name: str) -> list[TableSchema]:
+        table_id = _TABLE_ID_PART.search(name)
+        if not table_id:
+            return []
+        return [table for table in self._tables.values() if table.table_id == table_id.group(1)]
+
+    def _candidates(self, name: str) -> list[str]:
+        """Name tables that may have been meant: those of the same id, else of the same name."""
+        named = [
+            table
+            for table in self._tables.values()
+            if f"/{clean_name(table.table_name)}/" in f"/{name}/"
+        ]
+        found = self._tables_by_table_id(name) or named
+        return [
+            f"{table.base_name}/{table.table_name} ({'/'.join(table.key)})"
+            for table in found[:_MOST_CANDIDATES]
+        ]
+
+    def _read_bases(self, bases: Iterable[BaseDict]) -> None:
+        unread = [base for base in bases if base["id"] not in self._read]
+        self._read.update(base["id"] for base in unread)
+        contents = self._discovery.read_schemas(unread)
+        self._tables.update({table.key: table for table in contents.tables})
+        self._base_errors.update(contents.errors)
+
+    def _drop_unselected(self, matches: Matches) -> None:
+        """Take away what the setting table_ids leaves out, also from an older catalog."""
+        selected, _ = self._discovery.select_tables(list(matches.tables.values()))
+        kept = {table.key for table in selected}
+        for name, table in list(matches.tables.items()):
+            if table.key not in kept:
+                del matches.tables[name]
+                matches.errors[name] = TableNotFoundError(
+                    stream=name, reason="the setting table_ids leaves it out"
+                )
+
+
+def annotated_key(stream: AirbyteStream) -> TableKey | None:
+    """Give the base and table id that discovery wrote into a stream's JSON schema, if any."""
+    annotation = (
+        stream.json_schema.get(ANNOTATION) if isinstance(stream.json_schema, Mapping) else None
+    )
+    if not isinstance(annotation, Mapping):
+        return None
+    base_id, table_id = annotation.get("base_id"), annotation.get("table_id")
+    if not isinstance(base_id, str) or not isinstance(table_id, str):
+        return None
+    return BaseId(base_id), TableId(table_id)
+
+
+def possible_stream_names(table: TableSchema) -> set[str]:
+    """Give every name that a table's stream may have, under any setting."""
+    names = [TableNames(table.base_id, table.base_name, table.table_id, table.table_name)]
+    return {
+        *stream_names(names),
+        *stream_names(names, add_base_id=True),
+        stream_name_of_ids(table.base_id, table.table_id),
+    }

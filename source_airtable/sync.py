@@ -1,0 +1,210 @@
+"""One sync: the configured streams on the CDK's concurrent engine, and what is said about them.
+
+The engine is the CDK's `ConcurrentSource`. Its messages pass through here, because the platform
+takes the first failure that it sees for the sync's: what a later sync may cure goes out at once,
+what a person must mend waits for the end, and tables that are missing come last.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING
+
+from airbyte_cdk.models import (
+    AirbyteStreamStatus,
+    FailureType,
+    StreamDescriptor,
+    TraceType,
+    Type,
+)
+from airbyte_cdk.sources.concurrent_source.concurrent_source import ConcurrentSource
+from airbyte_cdk.sources.message.concurrent_repository import ConcurrentMessageRepository
+from airbyte_cdk.sources.utils.slice_logger import DebugSliceLogger
+from airbyte_cdk.utils import AirbyteTracedException
+from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as to_status_message
+
+from source_airtable.errors import TableNotFoundError
+from source_airtable.schema.discovery import Discovery
+from source_airtable.streams.cursor import FullRefreshCursor
+from source_airtable.streams.matching import StreamMatcher
+from source_airtable.streams.table_stream import (
+    TablePartitionGenerator,
+    TableStream,
+    build_default_stream,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from airbyte_cdk.models import AirbyteMessage, AirbyteStream
+    from airbyte_cdk.sources.message import MessageRepository
+    from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
+
+    from source_airtable.api.client import AirtableClient
+    from source_airtable.config import Config
+    from source_airtable.errors import AirtableError
+    from source_airtable.streams.matching import Matches
+    from source_airtable.streams.read_queue import ReadQueue
+
+LOGGER = logging.getLogger("airbyte.source_airtable")
+
+
+class Sync:
+    """Reads streams once, and tells how it went."""
+
+    def __init__(
+        self,
+        client: AirtableClient,
+        config: Config,
+        queue: ReadQueue,
+        message_repository: MessageRepository,
+    ) -> None:
+        self._client = client
+        self._config = config
+        self._queue = queue
+        # On the engine's own queue, or states would overtake the records they stand for.
+        self._message_repository = ConcurrentMessageRepository(queue, message_repository)
+        self._failures: dict[str, Exception] = {}
+        self._late_messages: list[AirbyteMessage] = []
+        self._records = 0
+
+    def run(self, streams: Sequence[AirbyteStream]) -> Iterator[AirbyteMessage]:
+        """Emit records, states and statuses of all streams; raises at the end if one failed."""
+        started = time.monotonic()
+        discovery = Discovery(self._client, self._config)
+        matcher = StreamMatcher(discovery, filters_bases=bool(self._config.base_ids))
+        matches = matcher.match(streams)
+        unmatched = {stream.name: stream for stream in streams if stream.name in matches.errors}
+        yield from self._report_unmatched(unmatched, matches, FailureType.transient_error)
+        yield from self._report_unmatched(unmatched, matches, FailureType.system_error)
+        try:
+            yield from self._run_engine(self._build_streams(streams, matches))
+        finally:
+            self._queue.abandon()
+        yield from self._late_messages
+        yield from self._report_unmatched(unmatched, matches, FailureType.config_error)
+        self._tell_end(time.monotonic() - started)
+        self._raise_for_failures(len(streams))
+
+    def _build_streams(
+        self, streams: Sequence[AirbyteStream], matches: Matches
+    ) -> list[AbstractStream]:
+        table_streams = [
+            TableStream(stream.name, matches.tables[stream.name], stream.json_schema)
+            for stream in streams
+            if stream.name in matches.tables
+        ]
+        return [
+            build_default_stream(
+                stream,
+                TablePartitionGenerator(stream, self._client, self._queue, self._failures),
+                FullRefreshCursor(stream.name, self._message_repository),
+            )
+            for stream in interleave_bases(table_streams)
+        ]
+
+    def _run_engine(self, streams: list[AbstractStream]) -> Iterator[AirbyteMessage]:
+        if not streams:
+            return  # the engine would wait for ever
+        workers = self._config.num_workers
+        engine = ConcurrentSource.create(
+            num_workers=workers,
+            initial_number_of_partitions_to_generate=max(1, workers // 2),
+            logger=LOGGER,
+            slice_logger=DebugSliceLogger(),
+            message_repository=self._message_repository,
+            queue=self._queue,
+        )
+        try:
+            for message in engine.read(streams):
+                if message.type is Type.RECORD:
+                    self._records += 1
+                    yield message
+                elif not self._is_for_later(message):
+                    yield message
+        except AirbyteTracedException:
+            # The engine's sum of failures; ours follows when the missing tables are reported too.
+            if not self._failures:
+                raise
+
+    def _is_for_later(self, message: AirbyteMessage) -> bool:
+        """Keep a failure that a person must mend until the end, and drop one to be skipped."""
+        trace = message.trace
+        if trace is None or trace.type is not TraceType.ERROR or trace.error is None:
+            return False
+        if trace.error.failure_type is not FailureType.config_error:
+            return False
+        descriptor = trace.error.stream_descriptor
+        failure = self._failures.get(descriptor.name) if descriptor else None
+        if descriptor and isinstance(failure, TableNotFoundError) and self._skips_missing_tables:
+            self._warn_of_skipped(descriptor.name, failure)
+            del self._failures[descriptor.name]
+        else:
+            self._late_messages.append(message)
+        return True
+
+    @property
+    def _skips_missing_tables(self) -> bool:
+        return self._config.on_missing_table == "skip"
+
+    def _report_unmatched(
+        self, unmatched: dict[str, AirbyteStream], matches: Matches, consequence: FailureType
+    ) -> Iterator[AirbyteMessage]:
+        """Say of each stream without a table, or with an unreadable base, why it is not read."""
+        # Bases that cannot be read before tables that are missing.
+        for name in sorted(
+            unmatched, key=lambda name: isinstance(matches.errors[name], TableNotFoundError)
+        ):
+            error = matches.errors[name]
+            if error.failure_type is not consequence:
+                continue
+            if isinstance(error, TableNotFoundError) and self._skips_missing_tables:
+                self._warn_of_skipped(name, error)
+            else:
+                self._failures[name] = error
+                yield error.as_sanitized_airbyte_message(StreamDescriptor(name=name))
+            yield to_status_message(unmatched[name], AirbyteStreamStatus.INCOMPLETE)
+
+    def _warn_of_skipped(self, stream_name: str, error: AirtableError) -> None:
+        LOGGER.warning(
+            "Stream %s is skipped, as on_missing_table says: %s", stream_name, error.message
+        )
+
+    def _tell_end(self, seconds: float) -> None:
+        budget = self._client.budget
+        LOGGER.info(
+            "Airtable: %d calls for %d records in %.1f s; workers waited %.1f s in all for the "
+            "rate limits; refused by them (429): %d; tried again after other failures: %d.",
+            budget.calls,
+            self._records,
+            seconds,
+            budget.waited_seconds,
+            budget.refusals,
+            max(0, self._client.backoff_strategy.retries - budget.refusals),
+        )
+
+    def _raise_for_failures(self, stream_count: int) -> None:
+        if not self._failures:
+            return
+        first = next(iter(self._failures.values()))
+        names = ", ".join(self._failures)
+        raise AirbyteTracedException(
+            message=f"{len(self._failures)} of {stream_count} streams failed, the others are "
+            f"complete: {names}. The reason for each one is in its own message above.",
+            internal_message="streams failed",
+            failure_type=getattr(first, "failure_type", FailureType.system_error),
+        )
+
+
+def interleave_bases(streams: Iterable[TableStream]) -> list[TableStream]:
+    """Order streams so that neighbours are of different bases, which do not share a rate limit.
+
+    Shape: tables a1, a2, a3, b1 of bases a and b become a1, b1, a2, a3.
+    """
+    by_base: dict[str, list[TableStream]] = {}
+    for stream in streams:
+        by_base.setdefault(stream.table.base_id, []).append(stream)
+    rounds = zip_longest(*by_base.values())
+    return [stream for stream in chain.from_iterable(rounds) if stream is not None]
