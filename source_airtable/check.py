@@ -13,7 +13,6 @@ from source_airtable.api.client import RecordQuery
 from source_airtable.errors import (
     AccessDeniedError,
     BaseNotFoundError,
-    ConfigError,
     MissingScopeError,
     NoBaseError,
     TableNotFoundError,
@@ -98,7 +97,7 @@ class ConnectionCheck:
 
     def _raise_for_unreadable_bases(self, contents: BaseContents) -> None:
         for error in contents.errors.values():
-            if self._config.base_ids or not isinstance(error, ConfigError):
+            if self._config.base_ids or not isinstance(error, BaseNotFoundError):
                 raise error
             LOGGER.warning("A base cannot be read and will be skipped: %s", error.message)
         if not contents.tables:

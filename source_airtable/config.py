@@ -92,7 +92,7 @@ def migrate_config(raw_config: Mapping[str, Any]) -> dict[str, Any] | None:
     migrated = {
         name: setting for name, setting in raw_config.items() if name != LEGACY_TOKEN_SETTING
     }
-    migrated.setdefault(
-        "credentials", {"auth_method": "api_key", "api_key": raw_config[LEGACY_TOKEN_SETTING]}
-    )
+    if migrated.get("credentials") is None:
+        token = raw_config[LEGACY_TOKEN_SETTING]
+        migrated["credentials"] = {"auth_method": "api_key", "api_key": token}
     return migrated

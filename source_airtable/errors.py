@@ -49,6 +49,10 @@ class AirtableError(AirbyteTracedException):
         super().__init__(failure_type=self.consequence)
         self.add_facts(**facts)
 
+    def __repr__(self) -> str:
+        """Name the class and the facts, for the engine's log."""
+        return str(self.internal_message)
+
     def add_facts(self, **facts: object) -> None:
         """Add facts known to a caller further out; a fact that is known already stays."""
         self.facts = {**facts, **self.facts}

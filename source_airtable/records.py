@@ -55,7 +55,8 @@ class RecordConverter:
             properties = build_json_schema(table)["properties"]
         self._system_columns = frozenset(SYSTEM_COLUMNS).intersection(properties)
         self.columns, self.columns_without_field = _match_columns(table, properties)
-        self._constants: RecordData = self._build_constants()
+        self._column_of: dict[str, Column] = {column.field_id: column for column in self.columns}
+        self._template = self._build_template()
         self.misfits = 0
         """Cells so far that did not fit their column."""
 
@@ -63,12 +64,11 @@ class RecordConverter:
     def field_ids(self) -> tuple[FieldId, ...]:
         """The fields to ask Airtable for; empty where that is all of them.
 
-        Where no field is selected, the primary field is asked for and left out: an empty list would
-        mean all.
+        Where no field is selected, one is asked for and left out: an empty list would mean all.
         """
         wanted = dict.fromkeys(column.field_id for column in self.columns)
-        if not wanted and self._table.primary_field_id:
-            return (self._table.primary_field_id,)
+        if not wanted and self._table.fields:
+            return (self._table.primary_field_id or self._table.fields[0]["id"],)
         if len(wanted) == len(self._table.fields):
             return ()
         return tuple(wanted)
@@ -80,21 +80,19 @@ class RecordConverter:
 
     def to_record_data(self, record: RecordDict, as_of: str | None) -> RecordData:
         """Convert one record; cells that do not fit their column are in `_airtable_errors`."""
-        data = self._constants.copy()
-        cells = record["fields"]
+        data = self._template.copy()
         errors: dict[str, Any] = {}
-        for column in self.columns:
-            cell = cells.get(column.field_id)
-            if cell is None:
-                value = column.absent
-            else:
-                try:
-                    value = column.convert(cell)
-                except CellMisfit as misfit:
-                    value = misfit.fitting
-                    errors[column.name] = cell
-            if value is not None or column.nullable:
-                data[column.name] = value
+        for field_id, cell in record["fields"].items():
+            column = self._column_of.get(field_id)
+            if column is None or cell is None:
+                continue
+            try:
+                data[column.name] = column.convert(cell)
+            except CellMisfit as misfit:
+                errors[column.name] = cell
+                data[column.name] = misfit.fitting
+                if misfit.fitting is None and not column.nullable:
+                    del data[column.name]
         self._add_system_columns(data, record, as_of, errors)
         return data
 
@@ -113,9 +111,9 @@ class RecordConverter:
             if "_airtable_errors" in selected:
                 data["_airtable_errors"] = errors
 
-    def _build_constants(self) -> RecordData:
-        """Give what is the same in all records, with the other columns' places beside it."""
-        constants: RecordData = {
+    def _build_template(self) -> RecordData:
+        """Give the data of a record without cells, in the order in which people read columns."""
+        template: RecordData = {
             "_airtable_id": None,
             "_airtable_created_time": None,
             "_airtable_table_name": self._table.table_name,
@@ -124,32 +122,36 @@ class RecordConverter:
             "_airtable_as_of": None,
             "_airtable_errors": None,
         }
-        kept = {name: value for name, value in constants.items() if name in self._system_columns}
-        return {**kept, **dict.fromkeys(self.columns_without_field)}
+        template = {name: value for name, value in template.items() if name in self._system_columns}
+        template |= dict.fromkeys(self.columns_without_field)
+        for column in self.columns:
+            if column.absent is not None or column.nullable:
+                template[column.name] = column.absent
+        return template
 
 
 def _match_columns(
     table: TableSchema, properties: Mapping[str, Any]
 ) -> tuple[list[Column], list[str]]:
     """Find the field of each column; gives the columns, and the names of those without one."""
-    by_id = {field["id"]: field for field in table.fields}
-    by_name = _fields_by_column_name(table)
-    columns: list[Column] = []
+    fields_by_id = {field["id"]: field for field in table.fields}
+    fields_by_name = _fields_by_column_name(table)
+    columns: dict[FieldId, Column] = {}
     without_field: list[str] = []
-    for name, json_schema in properties.items():
+    for name, declared in properties.items():
         if name in SYSTEM_COLUMNS:
             continue
-        json_schema = json_schema if isinstance(json_schema, Mapping) else {}  # noqa: PLW2901 - malformed is open
+        json_schema = declared if isinstance(declared, Mapping) else {}
         annotation = json_schema.get(ANNOTATION)
         if isinstance(annotation, Mapping) and "field_id" in annotation:
-            field = by_id.get(annotation["field_id"])
+            field = fields_by_id.get(annotation["field_id"])
         else:
-            field = by_name.get(name)
-        if field is not None:
-            columns.append(_build_column(name, field, json_schema))
+            field = fields_by_name.get(name)
+        if field is not None and field["id"] not in columns:
+            columns[field["id"]] = _build_column(name, field, json_schema)
         elif is_nullable(json_schema):
             without_field.append(name)
-    return columns, without_field
+    return list(columns.values()), without_field
 
 
 def _fields_by_column_name(table: TableSchema) -> dict[str, FieldDict]:

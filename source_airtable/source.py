@@ -20,27 +20,25 @@ from source_airtable.api.rate_limit import AirtableBudget
 from source_airtable.check import ConnectionCheck
 from source_airtable.config import migrate_config, parse_config
 from source_airtable.schema.discovery import Discovery
-from source_airtable.schema.json_schema import build_json_schema
-from source_airtable.schema.names import TableNames, stream_name_of_ids, stream_names
-from source_airtable.streams.cursor import FullRefreshCursor
+from source_airtable.streams.catalog import build_catalog, discover_streams
 from source_airtable.streams.read_queue import ReadQueue
-from source_airtable.streams.table_stream import (
-    TablePartitionGenerator,
-    TableStream,
-    build_default_stream,
-)
+from source_airtable.streams.table_stream import build_streams
 from source_airtable.sync import Sync
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterator, Mapping
 
-    from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage, ConfiguredAirbyteCatalog
+    from airbyte_cdk.models import (
+        AirbyteCatalog,
+        AirbyteMessage,
+        AirbyteStateMessage,
+        ConfiguredAirbyteCatalog,
+    )
     from airbyte_cdk.sources.message import MessageRepository
     from airbyte_cdk.sources.streams import Stream
 
     from source_airtable.config import Config
-    from source_airtable.schema.table_schema import TableSchema
 
 
 class SourceAirtable(AbstractSource):
@@ -73,23 +71,32 @@ class SourceAirtable(AbstractSource):
         ConnectionCheck(_build_client(parsed), parsed).run()
         return True, None
 
+    def discover(
+        self,
+        logger: logging.Logger,  # noqa: ARG002 - the CDK's signature
+        config: Mapping[str, Any],
+    ) -> AirbyteCatalog:
+        """Describe one stream per selected table."""
+        parsed = parse_config(config)
+        return build_catalog(Discovery(_build_client(parsed), parsed), parsed)
+
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
-        """Discover one stream per selected table."""
+        """Discover one stream per selected table, ready to be read one by one.
+
+        Airbyte's commands do not come here: `discover` and `read` above and below need less memory
+        and fewer calls.
+        """
         parsed = parse_config(config)
         client = _build_client(parsed)
-        queue = ReadQueue(pages_in_flight=1)
-        # The CDK's own concurrent sources give their streams here, too.
-        return cast(
-            "list[Stream]",
-            [
-                build_default_stream(
-                    stream,
-                    TablePartitionGenerator(stream, client, queue, {}),
-                    FullRefreshCursor(stream.name, self._message_repository),
-                )
-                for stream in discover_streams(Discovery(client, parsed).discover(), parsed)
-            ],
+        queue = ReadQueue(parsed.pages_in_flight)
+        streams = build_streams(
+            discover_streams(Discovery(client, parsed), parsed),
+            client,
+            queue,
+            self._message_repository,
         )
+        # The CDK's own concurrent sources give their streams here, too.
+        return cast("list[Stream]", streams)
 
     def read(
         self,
@@ -104,25 +111,6 @@ class SourceAirtable(AbstractSource):
         client = _build_client(parsed, sleep=queue.sleep)
         sync = Sync(client, parsed, queue, self._message_repository)
         yield from sync.run([configured.stream for configured in catalog.streams])
-
-
-def discover_streams(tables: list[TableSchema], config: Config) -> list[TableStream]:
-    """Name the streams of tables and build their JSON schemas."""
-    if config.stream_names == "ids":
-        names = [stream_name_of_ids(table.base_id, table.table_id) for table in tables]
-    else:
-        names = stream_names(
-            [
-                TableNames(table.base_id, table.base_name, table.table_id, table.table_name)
-                for table in tables
-            ],
-            add_base_id=config.add_base_id_to_stream_name,
-        )
-    by_field_id = config.column_names == "ids"
-    return [
-        TableStream(name, table, build_json_schema(table, by_field_id=by_field_id))
-        for name, table in zip(names, tables, strict=True)
-    ]
 
 
 def _build_client(config: Config, sleep: Callable[[float], object] = time.sleep) -> AirtableClient:

@@ -27,13 +27,8 @@ from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as to_statu
 
 from source_airtable.errors import TableNotFoundError
 from source_airtable.schema.discovery import Discovery
-from source_airtable.streams.cursor import FullRefreshCursor
 from source_airtable.streams.matching import StreamMatcher
-from source_airtable.streams.table_stream import (
-    TablePartitionGenerator,
-    TableStream,
-    build_default_stream,
-)
+from source_airtable.streams.table_stream import TableStream, build_streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -68,6 +63,7 @@ class Sync:
         self._message_repository = ConcurrentMessageRepository(queue, message_repository)
         self._failures: dict[str, Exception] = {}
         self._late_messages: list[AirbyteMessage] = []
+        self._skipped: set[str] = set()
         self._records = 0
 
     def run(self, streams: Sequence[AirbyteStream]) -> Iterator[AirbyteMessage]:
@@ -91,19 +87,18 @@ class Sync:
     def _build_streams(
         self, streams: Sequence[AirbyteStream], matches: Matches
     ) -> list[AbstractStream]:
-        table_streams = [
+        matched = [
             TableStream(stream.name, matches.tables[stream.name], stream.json_schema)
             for stream in streams
             if stream.name in matches.tables
         ]
-        return [
-            build_default_stream(
-                stream,
-                TablePartitionGenerator(stream, self._client, self._queue, self._failures),
-                FullRefreshCursor(stream.name, self._message_repository),
-            )
-            for stream in interleave_bases(table_streams)
-        ]
+        return build_streams(
+            interleave_bases(matched),
+            self._client,
+            self._queue,
+            self._message_repository,
+            self._failures,
+        )
 
     def _run_engine(self, streams: list[AbstractStream]) -> Iterator[AirbyteMessage]:
         if not streams:
@@ -126,7 +121,7 @@ class Sync:
                     yield message
         except AirbyteTracedException:
             # The engine's sum of failures; ours follows when the missing tables are reported too.
-            if not self._failures:
+            if not self._failures and not self._skipped:
                 raise
 
     def _is_for_later(self, message: AirbyteMessage) -> bool:
@@ -139,7 +134,7 @@ class Sync:
         descriptor = trace.error.stream_descriptor
         failure = self._failures.get(descriptor.name) if descriptor else None
         if descriptor and isinstance(failure, TableNotFoundError) and self._skips_missing_tables:
-            self._warn_of_skipped(descriptor.name, failure)
+            self._skip(descriptor.name, failure)
             del self._failures[descriptor.name]
         else:
             self._late_messages.append(message)
@@ -161,13 +156,14 @@ class Sync:
             if error.failure_type is not consequence:
                 continue
             if isinstance(error, TableNotFoundError) and self._skips_missing_tables:
-                self._warn_of_skipped(name, error)
+                self._skip(name, error)
             else:
                 self._failures[name] = error
                 yield error.as_sanitized_airbyte_message(StreamDescriptor(name=name))
             yield to_status_message(unmatched[name], AirbyteStreamStatus.INCOMPLETE)
 
-    def _warn_of_skipped(self, stream_name: str, error: AirtableError) -> None:
+    def _skip(self, stream_name: str, error: AirtableError) -> None:
+        self._skipped.add(stream_name)
         LOGGER.warning(
             "Stream %s is skipped, as on_missing_table says: %s", stream_name, error.message
         )

@@ -14,19 +14,28 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
+import requests
 from airbyte_cdk.sources.streams.http.http_client import HttpClient
 
 from source_airtable.api.error_body import parse_http_date
-from source_airtable.api.error_handler import AirtableBackoffStrategy, AirtableErrorHandler
+from source_airtable.api.error_handler import (
+    AirtableBackoffStrategy,
+    AirtableErrorHandler,
+    place_of,
+)
 from source_airtable.api.json_body import parse_body
-from source_airtable.errors import ContractError, InvalidConfigError, OffsetExpiredError
+from source_airtable.errors import (
+    AirtableError,
+    ContractError,
+    InvalidConfigError,
+    OffsetExpiredError,
+)
 from source_airtable.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    import requests
     from requests.auth import AuthBase
 
     from source_airtable.api.rate_limit import AirtableBudget
@@ -170,13 +179,25 @@ class AirtableClient:
         return self._send("GET", path, params=_to_url_parameters(parameters))
 
     def _send(self, method: str, path: str, **content: Any) -> dict[str, Any]:  # noqa: ANN401 - the CDK's
-        _, response = self._http.send_request(
-            method,
-            self._api_root + path,
-            request_kwargs={},
-            headers={"User-Agent": f"source-airtable/{__version__}"},
-            **content,
-        )
+        try:
+            _, response = self._http.send_request(
+                method,
+                self._api_root + path,
+                request_kwargs={},
+                headers={"User-Agent": f"source-airtable/{__version__}"},
+                **content,
+            )
+        except (requests.RequestException, InvalidConfigError):
+            # An address of which no request can be built, or which no request can be sent to; for
+            # everything else the error handler answers.
+            raise InvalidConfigError(
+                setting=API_URL_VARIABLE,
+                reason="no request can be sent to this address",
+                **place_of(path),
+            ) from None
+        except AirtableError as error:
+            error.add_facts(**place_of(path))
+            raise
         self._note_date(response)
         # The handler lets nothing through that has no JSON object.
         return cast("dict[str, Any]", parse_body(response))

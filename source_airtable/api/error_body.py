@@ -7,6 +7,7 @@ See https://airtable.com/developers/web/api/errors
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ import orjson
 
 if TYPE_CHECKING:
     import requests
+
+_ERROR_TYPE = re.compile(r"[A-Za-z_]{1,60}")
 
 MONTHLY_QUOTA = "PUBLIC_API_BILLING_LIMIT_EXCEEDED"
 
@@ -41,7 +44,8 @@ def parse_error_type(content: bytes) -> str:
         error = body["errors"][0]
     if isinstance(error, dict):
         error = error.get("type") or error.get("error")
-    return error if isinstance(error, str) else ""
+    # Only what looks like a type: a sentence in its place could quote names and values.
+    return error if isinstance(error, str) and _ERROR_TYPE.fullmatch(error) else ""
 
 
 def is_monthly_quota(response: requests.Response) -> bool:
@@ -71,10 +75,8 @@ def parse_http_date(text: str) -> datetime | None:
     """Read the date of an HTTP header as UTC, or give None where it is not one."""
     try:
         moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError, IndexError):
+        if moment.tzinfo is None:
+            return moment.replace(tzinfo=timezone.utc)
+        return moment.astimezone(timezone.utc)
+    except (TypeError, ValueError, IndexError, OverflowError):
         return None
-    return (
-        moment.replace(tzinfo=timezone.utc)
-        if moment.tzinfo is None
-        else moment.astimezone(timezone.utc)
-    )

@@ -224,13 +224,12 @@ def _build_error(row: ErrorRow, outcome: Outcome, **facts: object) -> AirtableEr
         facts["failure"] = type(outcome).__name__
     if row is UNREADABLE_BODY:
         facts["answer"] = row.happened
-    return row.error(**_place(outcome), **facts)
+    return row.error(**facts)
 
 
-def _place(outcome: Outcome) -> dict[str, object]:
-    """Name the base and table that the request was about, read from its path."""
-    request = getattr(outcome, "request", None)
-    in_path = _IDS_IN_PATH.search(getattr(request, "path_url", None) or "")
+def place_of(path: str) -> dict[str, object]:
+    """Name the base and table that a request is about: `/v0/app…/tbl…` gives both ids."""
+    in_path = _IDS_IN_PATH.search(path)
     if not in_path:
         return {}
     base_id, table_id = in_path.groups()
@@ -238,5 +237,6 @@ def _place(outcome: Outcome) -> dict[str, object]:
 
 
 def _told_place(outcome: Outcome) -> str:
-    place = _place(outcome)
+    request = getattr(outcome, "request", None)
+    place = place_of(getattr(request, "path_url", None) or "")
     return "".join(f", {name} {fact}" for name, fact in place.items())

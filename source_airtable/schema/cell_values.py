@@ -25,10 +25,11 @@ Converter = Callable[[CellValue], Any]
 NUMBER_LIMIT = 1e29
 INTEGER_LIMIT = 2**63
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _DATE_TIME = re.compile(
-    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII
+    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
+    re.ASCII,
 )
-_DATE_LENGTH = len("2026-11-18")
 _ERROR_KEYS = ("error", "specialValue")
 
 
@@ -48,7 +49,7 @@ def build_converter(json_schema: JsonSchema) -> Converter:
     """
     converters = [_build_typed(json_type, json_schema) for json_type in types_of(json_schema)]
     if not converters:
-        return to_anything
+        return to_nothing if json_schema.get("type") in ("null", ["null"]) else to_anything
     return converters[0] if len(converters) == 1 else _first_fitting(converters)
 
 
@@ -89,6 +90,11 @@ def to_anything(cell: CellValue) -> Any:  # noqa: ANN401 - an untyped column
     return cell
 
 
+def to_nothing(cell: CellValue) -> None:  # noqa: ARG001 - a converter takes a cell
+    """Refuse every cell, for a column that can only be null."""
+    raise CellMisfit
+
+
 def to_text(cell: CellValue) -> str:
     """Pass text, and write anything else but an error as JSON text."""
     if isinstance(cell, str):
@@ -100,7 +106,7 @@ def to_text(cell: CellValue) -> str:
 
 def to_date(cell: CellValue) -> str:
     """Pass a calendar date, `2026-11-18`."""
-    if isinstance(cell, str) and len(cell) == _DATE_LENGTH and cell.isascii():
+    if isinstance(cell, str) and _DATE.fullmatch(cell):
         try:
             date.fromisoformat(cell)
         except ValueError:

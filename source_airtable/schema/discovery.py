@@ -15,7 +15,6 @@ from source_airtable.errors import (
     AccessDeniedError,
     AirtableError,
     BaseNotFoundError,
-    ConfigError,
     InvalidTokenError,
     MissingScopeError,
     NoBaseError,
@@ -23,7 +22,7 @@ from source_airtable.errors import (
 from source_airtable.schema.table_schema import parse_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from source_airtable.api.client import AirtableClient
     from source_airtable.api.wire_types import BaseDict, BaseId
@@ -90,45 +89,60 @@ class Discovery:
         return select(tables, self._config.table_ids, table_marks)
 
     def read_schemas(self, bases: Iterable[BaseDict]) -> BaseContents:
-        """Get the tables of these bases, many at a time, in the order of the bases.
+        """Get the tables of these bases, in their order, and the errors of those without.
 
-        Raises InvalidTokenError at once, since it concerns every base; other errors are given back
-        by base.
+        Raises InvalidTokenError at once, since it concerns every base.
         """
         contents = BaseContents()
-        bases = list(bases)
-        if not bases:
-            return contents
-        with ThreadPoolExecutor(min(self._config.num_workers, len(bases)), "schema") as workers:
-            for base, outcome in zip(bases, workers.map(self._read_schema, bases), strict=True):
-                if isinstance(outcome, InvalidTokenError):
-                    workers.shutdown(cancel_futures=True)
-                    raise outcome
-                if isinstance(outcome, AirtableError):
-                    contents.errors[base["id"]] = outcome
-                else:
-                    contents.tables += outcome
+        for base, outcome in self._iter_schemas(list(bases)):
+            if isinstance(outcome, AirtableError):
+                contents.errors[base["id"]] = outcome
+            else:
+                contents.tables += outcome
         return contents
 
-    def discover(self) -> list[TableSchema]:
-        """Give all selected tables; bases that cannot be read are skipped with a warning.
+    def discover(self) -> Iterator[TableSchema]:
+        """Emit all selected tables; bases that cannot be read are skipped with a warning.
 
+        The tables of a base come as soon as they are known, so that a caller who keeps less than
+        all of them needs less memory.
         Raises NoBaseError where nothing is left, and any error that a later try may cure: a catalog
         without a base that is merely slow today would look as if the base had been deleted.
         """
-        contents = self.read_schemas(self.select_bases())
-        for error in contents.errors.values():
-            if not isinstance(error, ConfigError):
-                raise error
-            LOGGER.warning("A base is skipped: %s", error.message)
-        tables, unknown = self.select_tables(contents.tables)
-        for entry in unknown:
+        unknown = set(self._config.table_ids)
+        readable = emitted = 0
+        for _, outcome in self._iter_schemas(self.select_bases()):
+            if isinstance(outcome, AirtableError):
+                if not isinstance(outcome, BaseNotFoundError):
+                    raise outcome
+                LOGGER.warning("A base is skipped: %s", outcome.message)
+                continue
+            tables, unknown_here = self.select_tables(outcome)
+            unknown &= set(unknown_here)
+            readable += len(outcome)
+            emitted += len(tables)
+            yield from tables
+        for entry in sorted(unknown):
             LOGGER.warning(
                 "Setting table_ids: no selected base has a table with the id or name %s.", entry
             )
-        if not tables:
-            raise NoBaseError(reason=self._why_nothing_is_left(contents))
-        return tables
+        if not emitted:
+            raise NoBaseError(reason=_WHY_NO_TABLE if readable else _WHY_NO_BASE)
+
+    def _iter_schemas(
+        self, bases: list[BaseDict]
+    ) -> Iterator[tuple[BaseDict, list[TableSchema] | AirtableError]]:
+        """Ask for many bases at a time; emit each one's tables, or its error, in their order."""
+        if not bases:
+            return
+        with ThreadPoolExecutor(min(self._config.num_workers, len(bases)), "schema") as workers:
+            try:
+                for base, outcome in zip(bases, workers.map(self._read_schema, bases), strict=True):
+                    if isinstance(outcome, InvalidTokenError):
+                        raise outcome
+                    yield base, outcome
+            finally:
+                workers.shutdown(cancel_futures=True)
 
     def _read_schema(self, base: BaseDict) -> list[TableSchema] | AirtableError:
         try:
@@ -141,16 +155,9 @@ class Discovery:
         parsed = (parse_table(base, table) for table in tables)
         return [table for table in parsed if table is not None]
 
-    def _why_nothing_is_left(self, contents: BaseContents) -> str:
-        if contents.tables:
-            return "the setting table_ids selects no table of the selected bases"
-        if contents.errors:
-            return "none of the selected bases can be read, see the warnings above"
-        if self._config.base_ids:
-            return "the setting base_ids selects no readable base with tables"
-        return "none of the bases that the token sees has a table that it may read"
 
-
+_WHY_NO_TABLE = "the setting table_ids selects no table of the selected bases"
+_WHY_NO_BASE = "none of the selected bases has a table that can be read, see the warnings above"
 _NO_PERMISSION_REASON = (
     "the token's owner sees it only through an interface and has no role on it. Ask for the read "
     "role on the base to sync it."

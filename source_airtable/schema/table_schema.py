@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
-from source_airtable.api.wire_types import BaseId, FieldDict, FieldId, TableId
+from source_airtable.api.wire_types import BaseId, TableId
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from source_airtable.api.wire_types import BaseDict, TableDict
+    from source_airtable.api.wire_types import BaseDict, FieldDict, FieldId, TableDict
 
 TableKey = tuple[BaseId, TableId]
 """What identifies a table: both ids, since a duplicated base may keep the ids of its tables."""
@@ -54,19 +52,16 @@ def parse_table(base: BaseDict, table: TableDict) -> TableSchema | None:
         base_name=str(base.get("name") or base["id"]),
         table_id=table_id,
         table_name=str(table.get("name") or table_id),
-        primary_field_id=primary if primary in fields else None,
+        primary_field_id=primary if isinstance(primary, str) and primary in fields else None,
         fields=tuple(fields.values()),
     )
 
 
-def _parse_field(field: Mapping[str, Any]) -> FieldDict | None:
-    field_id = field.get("id") if isinstance(field, dict) else None
-    if not isinstance(field_id, str):
+def _parse_field(field: object) -> FieldDict | None:
+    """Give a field with id, name and type."""
+    if not isinstance(field, dict) or not isinstance(field.get("id"), str):
         return None
-    return FieldDict(
-        id=FieldId(field_id),
-        name=str(field.get("name") or field_id),
-        type=str(field.get("type") or "unknown"),
-        description=field.get("description"),
-        options=field.get("options"),
-    )
+    # In place: large accounts have tens of thousands of fields, and the answer is not used again.
+    field["name"] = str(field.get("name") or field["id"])
+    field["type"] = str(field.get("type") or "unknown")
+    return cast("FieldDict", field)

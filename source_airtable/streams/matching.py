@@ -60,7 +60,8 @@ class StreamMatcher:
         self._filters_bases = filters_bases
         self._tables: dict[TableKey, TableSchema] = {}
         self._base_errors: dict[BaseId, AirtableError] = {}
-        self._read: set[BaseId] = set()
+        self._base_names: dict[BaseId, str] = {}
+        """The bases whose schema was asked for."""
 
     def match(self, streams: Sequence[AirbyteStream]) -> Matches:
         """Match all streams of a configured catalog."""
@@ -71,7 +72,7 @@ class StreamMatcher:
             bases = self._discovery.select_bases()
             self._match_by_names(open_streams, bases, matches)
         for name in open_streams:
-            matches.errors[name] = TableNotFoundError(
+            matches.errors[name] = self._error_of_base_in(name) or TableNotFoundError(
                 stream=name, candidates=", ".join(self._candidates(name)) or "none"
             )
         self._drop_unselected(matches)
@@ -141,6 +142,14 @@ class StreamMatcher:
             return []
         return [table for table in self._tables.values() if table.table_id == table_id.group(1)]
 
+    def _error_of_base_in(self, name: str) -> AirtableError | None:
+        """Give the error of the base that a stream's name speaks of, if it could not be read."""
+        for base_id, error in self._base_errors.items():
+            named = stream_name_prefix(self._base_names.get(base_id, base_id))
+            if base_id in _BASE_ID_PART.findall(name) or name.startswith(named):
+                return error
+        return None
+
     def _candidates(self, name: str) -> list[str]:
         """Name tables that may have been meant: those of the same id, else of the same name."""
         named = [
@@ -155,8 +164,8 @@ class StreamMatcher:
         ]
 
     def _read_bases(self, bases: Iterable[BaseDict]) -> None:
-        unread = [base for base in bases if base["id"] not in self._read]
-        self._read.update(base["id"] for base in unread)
+        unread = [base for base in bases if base["id"] not in self._base_names]
+        self._base_names.update({base["id"]: base_marks(base)[1] for base in unread})
         contents = self._discovery.read_schemas(unread)
         self._tables.update({table.key: table for table in contents.tables})
         self._base_errors.update(contents.errors)

@@ -29,6 +29,7 @@ from source_airtable.errors import (
 from source_airtable.records import RecordConverter
 from source_airtable.schema.json_schema import PRIMARY_KEY
 from source_airtable.schema.table_schema import parse_table
+from source_airtable.streams.cursor import FullRefreshCursor
 from source_airtable.streams.read_queue import LastRecordOfPage
 from source_airtable.streams.record_ids import RecordIdSet
 
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
+    from airbyte_cdk.sources.message import MessageRepository
+    from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 
     from source_airtable.api.client import AirtableClient
     from source_airtable.api.wire_types import BaseDict, RecordPage
@@ -263,19 +265,27 @@ class TablePartitionGenerator(PartitionGenerator):
         )
 
 
-def build_default_stream(
-    stream: TableStream, generator: PartitionGenerator, cursor: Cursor
-) -> DefaultStream:
-    """Build the CDK's stream of a table."""
-    return DefaultStream(
-        partition_generator=generator,
-        name=stream.name,
-        json_schema=stream.json_schema,
-        primary_key=[PRIMARY_KEY],
-        cursor_field=None,
-        logger=LOGGER,
-        cursor=cursor,
-    )
+def build_streams(
+    streams: Iterable[TableStream],
+    client: AirtableClient,
+    queue: ReadQueue,
+    message_repository: MessageRepository,
+    failures: dict[str, Exception] | None = None,
+) -> list[AbstractStream]:
+    """Build the CDK's streams of tables; what makes one fail is noted in `failures`, by name."""
+    failures = {} if failures is None else failures
+    return [
+        DefaultStream(
+            partition_generator=TablePartitionGenerator(stream, client, queue, failures),
+            name=stream.name,
+            json_schema=stream.json_schema,
+            primary_key=[PRIMARY_KEY],
+            cursor_field=None,
+            logger=LOGGER,
+            cursor=FullRefreshCursor(stream.name, message_repository),
+        )
+        for stream in streams
+    ]
 
 
 def to_utc_text(moment: datetime | None) -> str | None:

@@ -1,0 +1,66 @@
+"""The catalog: what discovery tells Airbyte of the tables that it found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airbyte_cdk.models import AirbyteCatalog, AirbyteStream, SyncMode
+
+from source_airtable.schema.json_schema import PRIMARY_KEY, build_json_schema
+from source_airtable.schema.names import TableNames, stream_name_of_ids, stream_names
+from source_airtable.streams.table_stream import TableStream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from source_airtable.config import Config
+    from source_airtable.schema.discovery import Discovery
+    from source_airtable.schema.table_schema import TableSchema
+
+
+def build_catalog(discovery: Discovery, config: Config) -> AirbyteCatalog:
+    """Describe one stream per table, in the order of bases and tables.
+
+    Of a table only its names and its JSON schema are kept, which is what lets an account of tens of
+    thousands of fields be discovered in little memory.
+    """
+    names: list[TableNames] = []
+    json_schemas = []
+    for table in discovery.discover():
+        names.append(names_of(table))
+        json_schemas.append(build_json_schema(table, by_field_id=config.column_names == "ids"))
+    return AirbyteCatalog(
+        streams=[
+            AirbyteStream(
+                name=name,
+                json_schema=json_schema,
+                supported_sync_modes=[SyncMode.full_refresh],
+                source_defined_primary_key=[[PRIMARY_KEY]],
+                is_resumable=False,
+            )
+            for name, json_schema in zip(name_streams(names, config), json_schemas, strict=True)
+        ]
+    )
+
+
+def discover_streams(discovery: Discovery, config: Config) -> list[TableStream]:
+    """Discover all tables with the names and the JSON schemas of their streams."""
+    tables = list(discovery.discover())
+    names = name_streams([names_of(table) for table in tables], config)
+    by_field_id = config.column_names == "ids"
+    return [
+        TableStream(name, table, build_json_schema(table, by_field_id=by_field_id))
+        for name, table in zip(names, tables, strict=True)
+    ]
+
+
+def name_streams(tables: Sequence[TableNames], config: Config) -> list[str]:
+    """Name the streams of all tables as the settings say."""
+    if config.stream_names == "ids":
+        return [stream_name_of_ids(table.base_id, table.table_id) for table in tables]
+    return stream_names(tables, add_base_id=config.add_base_id_to_stream_name)
+
+
+def names_of(table: TableSchema) -> TableNames:
+    """Give what a table's stream is named after."""
+    return TableNames(table.base_id, table.base_name, table.table_id, table.table_name)
