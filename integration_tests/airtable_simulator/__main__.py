@@ -1,0 +1,124 @@
+"""The simulator's command line; its first line on stdout says where it listens."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from .account import DEFAULT_TOKEN
+from .process import start_server
+from .sample_base import sample_account
+from .server import Simulator
+from .settings import UNLIMITED, Settings
+from .synthetic import synthetic_account
+
+PARENT_CHECK_SECONDS = 1.0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m integration_tests.airtable_simulator",
+        description="A server on 127.0.0.1 that answers and refuses as Airtable's Web API does.",
+    )
+    add = parser.add_argument
+    add("--bases", action="append", default=[], type=Path, help="a JSON file of bases; repeatable")
+    add("--sample", action="store_true", help="serve the built-in sample base")
+    add("--synthetic", help="bases=10,tables=2,records=1000,fields=20,cell_bytes=24")
+    add("--port", type=int, default=0, help="0: any free one")
+    add("--latency-ms", type=float, default=0.0)
+    add("--jitter-ms", type=float, default=0.0, help="evenly spread, added to the latency")
+    add("--no-limits", action="store_true", help="no limits per second")
+    add("--gzip", action="store_true", help="compress answers, as Airtable does")
+    add("--set", action="append", default=[], metavar="NAME=JSON", help="any other setting")
+    add("--stop-after-seconds", type=float, default=900.0)
+    add("--keep-running", action="store_true", help="ignore stdin and the end of the parent")
+    return parser
+
+
+def to_settings(arguments: argparse.Namespace) -> Settings:
+    """The settings a command line asks for."""
+    changes: dict[str, Any] = dict(UNLIMITED) if arguments.no_limits else {}
+    changes |= {"latency_ms": arguments.latency_ms, "jitter_ms": arguments.jitter_ms}
+    changes["gzip"] = arguments.gzip
+    for given in arguments.set:
+        name, _, value = given.partition("=")
+        changes[name] = json.loads(value)
+    return Settings().changed(changes)
+
+
+def build_simulator(arguments: argparse.Namespace) -> Simulator:
+    """The simulator a command line asks for, with its bases loaded."""
+    simulator = Simulator(to_settings(arguments))
+    documents = [orjson.loads(path.read_bytes()) for path in arguments.bases]
+    if arguments.sample:
+        documents.append(sample_account())
+    if arguments.synthetic:
+        figures = (figure.partition("=") for figure in arguments.synthetic.split(","))
+        documents.append(synthetic_account(**{name: int(value) for name, _, value in figures}))
+    for document in documents:
+        simulator.account.load(document, simulator.clock.now())
+    return simulator
+
+
+async def serve(simulator: Simulator, arguments: argparse.Namespace) -> None:
+    """Serve until the time is over, the parent is gone, or stdin is closed."""
+    loop = asyncio.get_running_loop()
+    is_over = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, is_over.set)
+    runner, url = await start_server(simulator, arguments.port)
+    print(json.dumps({"url": url, "token": DEFAULT_TOKEN}), flush=True)  # noqa: T201 - the promised line
+    parent = os.getppid()
+    # A terminal's stdin is left alone: reading it in the background would stop the process.
+    if not arguments.keep_running and not sys.stdin.isatty():
+        _watch_stdin(loop, is_over)
+    watching = (
+        None if arguments.keep_running else asyncio.ensure_future(_watch_parent(parent, is_over))
+    )
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(is_over.wait(), arguments.stop_after_seconds)
+    if watching is not None:
+        watching.cancel()
+    await runner.cleanup()
+
+
+def _watch_stdin(loop: asyncio.AbstractEventLoop, is_over: asyncio.Event) -> None:
+    def read_to_end() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while os.read(0, 4096):
+                pass
+        with contextlib.suppress(RuntimeError):  # the loop may be closed by now
+            loop.call_soon_threadsafe(is_over.set)
+
+    threading.Thread(target=read_to_end, daemon=True).start()
+
+
+async def _watch_parent(parent: int, is_over: asyncio.Event) -> None:
+    while os.getppid() == parent:  # noqa: ASYNC110 - nothing tells of a parent's end
+        await asyncio.sleep(PARENT_CHECK_SECONDS)
+    is_over.set()
+
+
+def main() -> None:
+    """Run."""
+    arguments = build_parser().parse_args()
+    simulator = build_simulator(arguments)
+    # Millions of cells that never go away: walking them at each collection would halve the speed.
+    gc.freeze()
+    asyncio.run(serve(simulator, arguments))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""The state the simulator serves: bases, and the personal access tokens that may see them.
+
+A table is (base id, table id) everywhere: a duplicated base may keep its table and record ids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .ids import make_id
+from .table import Cells, FieldDict, Projection, Record, Table, UnknownModelError
+from .wire import to_json
+
+__all__ = [
+    "Account",
+    "Base",
+    "Cells",
+    "FieldDict",
+    "PersonalAccessToken",
+    "Projection",
+    "Record",
+    "Table",
+    "UnknownModelError",
+]
+
+READ_SCOPES: Final = ("data.records:read", "schema.bases:read")
+DEFAULT_TOKEN: Final = ".".join(("pat" + "Simulator00000", "5" * 64))
+"""In two parts, so that no secret scanner takes it for a real one."""
+
+
+@dataclass(slots=True)
+class PersonalAccessToken:
+    """What a token may do; ``base_ids`` None: every shared base."""
+
+    token: str
+    scopes: frozenset[str] = frozenset(READ_SCOPES)
+    base_ids: frozenset[str] | None = None
+    user_id: str = "usrSimulatedUser1"
+    email: str = "user1@example.com"
+    is_oauth: bool = False
+
+
+class Base:
+    """A base and its tables by id."""
+
+    def __init__(self, document: dict[str, Any], now: float) -> None:
+        """Take a base in the shape ``{id, name, permissionLevel?, tables: […]}``."""
+        self.id: str = document["id"]
+        self.name: str = document["name"]
+        self.permission_level: str = document.get("permissionLevel", "create")
+        self.is_shared = True
+        self.tables: dict[str, Table] = {}
+        for given in document.get("tables") or ():
+            self.tables[given["id"]] = Table(given, now)
+
+    def find_table(self, name_or_id: str) -> Table | None:
+        """The table named by id or by its exact name."""
+        known = self.tables.get(name_or_id)
+        if known is not None:
+            return known
+        return next((t for t in self.tables.values() if t.name == name_or_id), None)
+
+    def table(self, name_or_id: str) -> Table:
+        """The table that a command names."""
+        found = self.find_table(name_or_id)
+        if found is None:
+            raise UnknownModelError(f"base {self.id} has no table {name_or_id}")
+        return found
+
+    def listing_json(self) -> bytes:
+        """The base as the list of bases shows it."""
+        level = self.permission_level
+        return to_json({"id": self.id, "name": self.name, "permissionLevel": level})
+
+
+class Account:
+    """All bases and tokens."""
+
+    def __init__(self) -> None:
+        """Begin without a base, with one token that reads everything."""
+        self.bases: dict[str, Base] = {}
+        self.tokens: dict[str, PersonalAccessToken] = {}
+        self.add_token(DEFAULT_TOKEN)
+
+    def load(self, document: dict[str, Any], now: float) -> list[str]:
+        """Add bases, replacing those with equal ids; gives the ids.
+
+        Shape: ``{"bases": [{"id", "name", "tables": [{…, "records": [{"id", "fields"}]}]}]}``.
+        """
+        loaded = [Base(given, now) for given in document["bases"]]
+        self.bases |= {base.id: base for base in loaded}
+        return [base.id for base in loaded]
+
+    def base(self, base_id: str) -> Base:
+        """The base that a command names."""
+        try:
+            return self.bases[base_id]
+        except KeyError:
+            raise UnknownModelError(f"there is no base {base_id}") from None
+
+    def add_token(
+        self,
+        token: str | None = None,
+        *,
+        scopes: tuple[str, ...] = READ_SCOPES,
+        base_ids: tuple[str, ...] | None = None,
+        user_id: str = "usrSimulatedUser1",
+        is_oauth: bool = False,
+    ) -> PersonalAccessToken:
+        """Add a token, made up when none is given."""
+        made = token or f"{make_id('pat', len(self.tokens))}.{'0' * 64}"
+        self.tokens[made] = added = PersonalAccessToken(
+            token=made,
+            scopes=frozenset(scopes),
+            base_ids=None if base_ids is None else frozenset(base_ids),
+            user_id=user_id,
+            is_oauth=is_oauth,
+        )
+        return added
+
+    def token(self, token: str | None) -> PersonalAccessToken:
+        """The token that a command names, the default one if none."""
+        try:
+            return self.tokens[token or DEFAULT_TOKEN]
+        except KeyError:
+            raise UnknownModelError("there is no such token") from None
+
+    def visible_bases(self, token: PersonalAccessToken) -> list[Base]:
+        """The bases the list of bases shows to a token, in the order of loading."""
+        return [base for base in self.bases.values() if self.is_visible(base, token)]
+
+    def is_visible(self, base: Base, token: PersonalAccessToken) -> bool:
+        """Whether a base is shared, and granted to the token."""
+        return base.is_shared and (token.base_ids is None or base.id in token.base_ids)

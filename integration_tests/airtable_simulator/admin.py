@@ -1,0 +1,247 @@
+"""Commands to the simulator itself: ``POST /_simulator/<command>`` with a JSON object.
+
+They need no token, are not limited, and are not counted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from aiohttp import web
+
+from .clock import parse_time, to_wire_time
+from .limits import Limits
+from .stats import Stats
+from .synthetic import synthetic_account
+from .table import UnknownModelError
+from .wire import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .server import Simulator
+    from .table import Record, Table
+
+Arguments = dict[str, Any]
+
+
+async def run_command(simulator: Simulator, name: str, request: web.Request) -> web.Response:
+    """Run one command; 400 with a sentence when it cannot be done."""
+    command = COMMANDS.get(name)
+    if command is None:
+        return web.json_response({"error": f"no command {name}"}, status=404)
+    try:
+        given = orjson.loads(await request.read() or b"{}")
+        result = command(simulator, given)
+    except (ValueError, KeyError, TypeError, UnknownModelError) as error:
+        sentence = f"{type(error).__name__}: {error}"
+        return web.json_response({"error": sentence}, status=400)
+    return web.Response(body=to_json(result), content_type="application/json")
+
+
+def _load(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    return {"base_ids": simulator.account.load(given, simulator.clock.now())}
+
+
+def _load_synthetic(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    return _load(simulator, synthetic_account(**given))
+
+
+def _table(simulator: Simulator, given: Arguments) -> Table:
+    return simulator.account.base(given["base"]).table(given["table"])
+
+
+def _shown(record: Record) -> dict[str, Any]:
+    modified_at = record.modified_at
+    return {
+        "id": record.id,
+        "createdTime": to_wire_time(record.created_at),
+        "lastModifiedTime": None if modified_at is None else to_wire_time(modified_at),
+        "commentCount": record.comment_count,
+        "fields": record.cells,
+    }
+
+
+def _create_record(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    keys = ("id", "fields", "createdTime", "lastModifiedTime", "commentCount")
+    document = {key: given[key] for key in keys if key in given}
+    return _shown(_table(simulator, given).create_record(document, simulator.clock.now()))
+
+
+def _edit_record(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    table = _table(simulator, given)
+    record = table.edit_record(
+        given["record"],
+        given.get("fields", {}),
+        simulator.clock.now(),
+        is_user_edit=given.get("is_user_edit", True),
+    )
+    if "commentCount" in given:
+        record.comment_count = given["commentCount"]
+    if "lastModifiedTime" in given:
+        moment = given["lastModifiedTime"]
+        record.modified_at = None if moment is None else int(parse_time(moment))
+    return _shown(record)
+
+
+def _delete_record(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    _table(simulator, given).delete_record(given["record"])
+    return {"deleted": True}
+
+
+def _change_base(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    base = simulator.account.base(given["base"])
+    base.name = given.get("name", base.name)
+    base.permission_level = given.get("permissionLevel", base.permission_level)
+    base.is_shared = given.get("is_shared", base.is_shared)
+    return {"id": base.id, "name": base.name, "permissionLevel": base.permission_level}
+
+
+def _delete_base(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    del simulator.account.bases[simulator.account.base(given["base"]).id]
+    return {"deleted": True}
+
+
+def _rename_table(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    table = _table(simulator, given)
+    table.rename(given["name"])
+    return {"id": table.id, "name": table.name}
+
+
+def _delete_table(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    base = simulator.account.base(given["base"])
+    del base.tables[base.table(given["table"]).id]
+    return {"deleted": True}
+
+
+def _add_field(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    return _table(simulator, given).add_field(given["field"])
+
+
+def _change_field(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    return _table(simulator, given).change_field(given["field"], given["changes"])
+
+
+def _delete_field(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    _table(simulator, given).delete_field(given["field"])
+    return {"deleted": True}
+
+
+def _add_token(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    base_ids = given.get("base_ids")
+    wanted = {key: value for key, value in given.items() if key != "base_ids"}
+    if "scopes" in wanted:
+        wanted["scopes"] = tuple(wanted["scopes"])
+    added = simulator.account.add_token(
+        base_ids=None if base_ids is None else tuple(base_ids), **wanted
+    )
+    return {"token": added.token}
+
+
+def _change_token(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    token = simulator.account.token(given.get("token"))
+    if "scopes" in given:
+        token.scopes = frozenset(given["scopes"])
+    if "base_ids" in given:
+        base_ids = given["base_ids"]
+        token.base_ids = None if base_ids is None else frozenset(base_ids)
+    return {"token": token.token}
+
+
+def _revoke_token(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    del simulator.account.tokens[simulator.account.token(given.get("token")).token]
+    return {"revoked": True}
+
+
+def _set_clock(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    if given.get("run"):
+        simulator.clock.run()
+    else:
+        at = given.get("at")
+        simulator.clock.freeze(parse_time(at) if isinstance(at, str) else at)
+    return {"now": simulator.clock.now()}
+
+
+def _advance_clock(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    simulator.clock.advance(float(given["seconds"]))
+    return {"now": simulator.clock.now()}
+
+
+def _expire_iterators(simulator: Simulator, _: Arguments) -> Any:  # noqa: ANN401 - JSON
+    return {"expired": simulator.iterators.expire()}
+
+
+def _plan_faults(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    return {"faults": [simulator.faults.plan(fault).to_dict() for fault in given["faults"]]}
+
+
+def _show_faults(simulator: Simulator, _: Arguments) -> Any:  # noqa: ANN401 - JSON
+    return {"faults": [rule.to_dict() for rule in simulator.faults.rules]}
+
+
+def _clear_faults(simulator: Simulator, _: Arguments) -> Any:  # noqa: ANN401 - JSON
+    simulator.faults.clear()
+    return {"faults": []}
+
+
+def _configure(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    simulator.settings = simulator.settings.changed(given)
+    return {"changed": sorted(given)}
+
+
+def _forget_limits(simulator: Simulator, _: Arguments) -> Any:  # noqa: ANN401 - JSON
+    simulator.limits = Limits()
+    return {"forgotten": True}
+
+
+def _stats(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    limits = simulator.limits
+    return {
+        **simulator.stats.to_dict(given.get("last", 100)),
+        "most_per_second_by_base": {i: w.most_in_window for i, w in limits.bases.items()},
+        "most_per_second_by_user": {i: w.most_in_window for i, w in limits.users.items()},
+        "calls_this_month": limits.calls_this_month,
+    }
+
+
+def _reset_stats(simulator: Simulator, _: Arguments) -> Any:  # noqa: ANN401 - JSON
+    in_flight = simulator.stats.in_flight
+    simulator.stats = Stats(in_flight=in_flight)
+    for window in (*simulator.limits.bases.values(), *simulator.limits.users.values()):
+        window.most_in_window = 0
+    return {"reset": True}
+
+
+def _dump(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    return {"records": [_shown(record) for record in _table(simulator, given).records.values()]}
+
+
+COMMANDS: Final[dict[str, Callable[[Simulator, Arguments], Any]]] = {
+    "add_field": _add_field,
+    "add_token": _add_token,
+    "advance_clock": _advance_clock,
+    "change_base": _change_base,
+    "change_field": _change_field,
+    "change_token": _change_token,
+    "clear_faults": _clear_faults,
+    "configure": _configure,
+    "create_record": _create_record,
+    "delete_base": _delete_base,
+    "delete_field": _delete_field,
+    "delete_record": _delete_record,
+    "delete_table": _delete_table,
+    "dump": _dump,
+    "edit_record": _edit_record,
+    "expire_iterators": _expire_iterators,
+    "forget_limits": _forget_limits,
+    "load": _load,
+    "load_synthetic": _load_synthetic,
+    "plan_faults": _plan_faults,
+    "rename_table": _rename_table,
+    "reset_stats": _reset_stats,
+    "revoke_token": _revoke_token,
+    "set_clock": _set_clock,
+    "show_faults": _show_faults,
+    "stats": _stats,
+}

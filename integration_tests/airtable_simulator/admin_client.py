@@ -1,0 +1,231 @@
+"""The admin endpoints from Python."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, Request, build_opener
+
+CALL_SECONDS = 120.0
+Reply = dict[str, Any]
+
+
+class CommandRefusedError(Exception):
+    """The simulator cannot do what a command says."""
+
+
+class AdminClient:
+    """Commands to one simulator; tables, fields and bases are named by id, tables also by name."""
+
+    def __init__(self, url: str) -> None:
+        """Command the simulator at a URL."""
+        self._url = url
+        # Without proxies: the environment's must not see calls to 127.0.0.1.
+        self._opener = build_opener(ProxyHandler({}))
+
+    def call(self, command: str, /, **arguments: Any) -> Reply:  # noqa: ANN401 - JSON
+        """Run any command; the others below only spell one out.
+
+        Raises: ``CommandRefusedError`` with the simulator's sentence.
+        """
+        body = json.dumps(arguments).encode()
+        request = Request(f"{self._url}/_simulator/{command}", data=body, method="POST")  # noqa: S310 - always http on 127.0.0.1
+        try:
+            with self._opener.open(request, timeout=CALL_SECONDS) as reply:
+                answer: Reply = json.loads(reply.read())
+        except HTTPError as error:
+            with error:
+                raise CommandRefusedError(json.loads(error.read())["error"]) from None
+        return answer
+
+    def load(self, document: dict[str, Any]) -> list[str]:
+        """Add bases, replacing those with equal ids; gives their ids."""
+        ids: list[str] = self.call("load", **document)["base_ids"]
+        return ids
+
+    def load_synthetic(self, **figures: int) -> list[str]:
+        """Add generated bases: bases, tables, records, fields, cell_bytes."""
+        ids: list[str] = self.call("load_synthetic", **figures)["base_ids"]
+        return ids
+
+    def create_record(
+        self,
+        base: str,
+        table: str,
+        fields: dict[str, Any],
+        **more: Any,  # noqa: ANN401 - JSON
+    ) -> Reply:
+        """Create a record; more: id, createdTime, lastModifiedTime (null: blank), commentCount."""
+        return self.call("create_record", base=base, table=table, fields=fields, **more)
+
+    def edit_record(
+        self,
+        base: str,
+        table: str,
+        record: str,
+        fields: dict[str, Any],
+        *,
+        is_user_edit: bool = True,
+        **more: Any,  # noqa: ANN401 - JSON
+    ) -> Reply:
+        """Change cells; without ``is_user_edit`` the modified time stays, as when recomputed."""
+        where = {"base": base, "table": table, "record": record}
+        return self.call("edit_record", **where, fields=fields, is_user_edit=is_user_edit, **more)
+
+    def delete_record(self, base: str, table: str, record: str) -> None:
+        """Delete a record."""
+        self.call("delete_record", base=base, table=table, record=record)
+
+    def rename_base(self, base: str, name: str) -> None:
+        """Give a base another name."""
+        self.call("change_base", base=base, name=name)
+
+    def set_permission_level(self, base: str, level: str) -> None:
+        """Set what the user may do in a base: none, read, comment, edit or create."""
+        self.call("change_base", base=base, permissionLevel=level)
+
+    def share_base(self, base: str) -> None:
+        """Share a base again."""
+        self.call("change_base", base=base, is_shared=True)
+
+    def unshare_base(self, base: str) -> None:
+        """Take a base out of every token's sight."""
+        self.call("change_base", base=base, is_shared=False)
+
+    def delete_base(self, base: str) -> None:
+        """Delete a base."""
+        self.call("delete_base", base=base)
+
+    def rename_table(self, base: str, table: str, name: str) -> None:
+        """Give a table another name."""
+        self.call("rename_table", base=base, table=table, name=name)
+
+    def delete_table(self, base: str, table: str) -> None:
+        """Delete a table."""
+        self.call("delete_table", base=base, table=table)
+
+    def add_field(self, base: str, table: str, field: dict[str, Any]) -> Reply:
+        """Add a field: name, type, options, and an id if wanted."""
+        return self.call("add_field", base=base, table=table, field=field)
+
+    def rename_field(self, base: str, table: str, field: str, name: str) -> Reply:
+        """Give a field another name."""
+        return self.change_field(base, table, field, name=name)
+
+    def retype_field(
+        self,
+        base: str,
+        table: str,
+        field: str,
+        field_type: str,
+        options: dict[str, Any] | None = None,
+    ) -> Reply:
+        """Make a field another type; its cells stay as they are."""
+        return self.change_field(base, table, field, type=field_type, options=options)
+
+    def change_field(
+        self,
+        base: str,
+        table: str,
+        field: str,
+        **changes: Any,  # noqa: ANN401 - JSON
+    ) -> Reply:
+        """Change a field's name, type, options or description."""
+        return self.call("change_field", base=base, table=table, field=field, changes=changes)
+
+    def delete_field(self, base: str, table: str, field: str) -> None:
+        """Delete a field and its cells."""
+        self.call("delete_field", base=base, table=table, field=field)
+
+    def add_token(self, **wishes: Any) -> str:  # noqa: ANN401 - JSON
+        """Add a token: scopes, base_ids (absent: all), user_id, is_oauth; gives it."""
+        token: str = self.call("add_token", **wishes)["token"]
+        return token
+
+    def set_token_scopes(self, *scopes: str, token: str | None = None) -> None:
+        """Set what a token may do; the default token if none is named."""
+        self.call("change_token", token=token, scopes=list(scopes))
+
+    def set_token_bases(self, *base_ids: str, token: str | None = None) -> None:
+        """Set which bases a token may see."""
+        self.call("change_token", token=token, base_ids=list(base_ids))
+
+    def revoke_token(self, token: str | None = None) -> None:
+        """Make a token unknown."""
+        self.call("revoke_token", token=token)
+
+    def set_clock(self, at: str | float | None = None) -> float:
+        """Stop the clock at a moment (ISO 8601 or seconds), at the present one if none."""
+        now: float = self.call("set_clock", at=at)["now"]
+        return now
+
+    def run_clock(self) -> None:
+        """Let the clock run again."""
+        self.call("set_clock", run=True)
+
+    def advance_clock(self, seconds: float) -> float:
+        """Move the clock on; gives the time."""
+        now: float = self.call("advance_clock", seconds=seconds)["now"]
+        return now
+
+    def expire_iterators(self) -> int:
+        """Make all offsets stale; gives how many scans were alive."""
+        expired: int = self.call("expire_iterators")["expired"]
+        return expired
+
+    def plan_fault(  # noqa: PLR0913 - each is one word of the rule
+        self,
+        kind: str,
+        action: str,
+        *,
+        base: str | None = None,
+        table: str | None = None,
+        page: int | None = None,
+        nth: int | None = None,
+        times: int | None = 1,
+        probability: float = 1.0,
+        seed: int = 0,
+        **details: Any,  # noqa: ANN401 - JSON
+    ) -> int:
+        """Plan one fault for calls of a kind; ``times`` None: for ever. Gives its id."""
+        wanted = {"kind": kind, "base": base, "table": table, "page": page, "nth": nth}
+        fault = {
+            "match": {name: value for name, value in wanted.items() if value is not None},
+            "action": {"kind": action, **details},
+            "times": times,
+            "probability": probability,
+            "seed": seed,
+        }
+        planned: int = self.call("plan_faults", faults=[fault])["faults"][0]["id"]
+        return planned
+
+    def faults(self) -> list[Reply]:
+        """The planned faults and how often each was applied."""
+        rules: list[Reply] = self.call("show_faults")["faults"]
+        return rules
+
+    def clear_faults(self) -> None:
+        """Drop all planned faults."""
+        self.call("clear_faults")
+
+    def configure(self, **changes: Any) -> None:  # noqa: ANN401 - JSON
+        """Change settings, by the names in ``settings.Settings``."""
+        self.call("configure", **changes)
+
+    def forget_limits(self) -> None:
+        """Lift all penalties; begin the seconds and the month anew."""
+        self.call("forget_limits")
+
+    def stats(self, last: int = 100) -> Reply:
+        """The counts, and the last calls, oldest first."""
+        return self.call("stats", last=last)
+
+    def reset_stats(self) -> None:
+        """Count from zero."""
+        self.call("reset_stats")
+
+    def dump(self, base: str, table: str) -> list[Reply]:
+        """All records of a table, cells by field id, with the modified time: the truth."""
+        records: list[Reply] = self.call("dump", base=base, table=table)["records"]
+        return records

@@ -1,0 +1,90 @@
+"""Iterators: what an offset stands for. Membership and order are fixed, values are not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from .errors import iterator_not_available
+from .ids import make_id
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+KEPT_ITERATORS: Final = 10_000
+
+
+@dataclass(slots=True)
+class Iterator:
+    """One scan: the ids it began with, and the positions its offsets stand for."""
+
+    id: str
+    bound_to: Hashable
+    """Base, table and every parameter but the offset."""
+    member_ids: Sequence[str]
+    used_at: float
+    positions: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By offset: the position of the next member, and the 1-based number of its page."""
+
+    def offset_at(self, position: int, page: int) -> str:
+        """The offset that goes on from a position.
+
+        Shape: ``itrAbCdEfGhIjKlMn/recAdw9EjV90xbZ``.
+        """
+        tail = self.member_ids[min(position, len(self.member_ids) - 1)] if self.member_ids else ""
+        offset = f"{self.id}/{tail}"
+        known = self.positions.get(offset)
+        if known is not None and known != (position, page):
+            # Another page stops at this member too (an empty page); it needs an offset of its own.
+            offset = f"{self.id}/{make_id('rec', tail, position, page)}"
+        self.positions[offset] = (position, page)
+        return offset
+
+
+class Iterators:
+    """All scans that can still go on."""
+
+    def __init__(self) -> None:
+        """Begin without a scan."""
+        self._iterators: dict[str, Iterator] = {}
+        self._made = 0
+
+    def begin(self, bound_to: Hashable, member_ids: Sequence[str], now: float) -> Iterator:
+        """Fix membership and order at a scan's first request."""
+        self._made += 1
+        made = Iterator(make_id("itr", self._made), bound_to, member_ids, now)
+        self._iterators[made.id] = made
+        if len(self._iterators) > KEPT_ITERATORS:
+            del self._iterators[next(iter(self._iterators))]
+        return made
+
+    def go_on(
+        self, offset: str, bound_to: Hashable, now: float, idle_seconds: float
+    ) -> tuple[Iterator, int, int]:
+        """The scan an offset belongs to, the position and the page number it stands for.
+
+        Raises: ``Refusal`` 422 when the iterator expired, never was, or had other parameters.
+        """
+        found = self._iterators.get(offset.partition("/")[0])
+        if found is None or offset not in found.positions or found.bound_to != bound_to:
+            raise iterator_not_available()
+        if now - found.used_at > idle_seconds:
+            self.expire(found.id)
+            raise iterator_not_available()
+        found.used_at = now
+        return (found, *found.positions[offset])
+
+    def page_number(self, offset: str | None) -> int:
+        """The 1-based page a request asks for; 1 for an offset nobody gave out."""
+        if offset is None:
+            return 1
+        found = self._iterators.get(offset.partition("/")[0])
+        return found.positions.get(offset, (0, 1))[1] if found else 1
+
+    def expire(self, iterator_id: str | None = None) -> int:
+        """Make offsets stale: one iterator's, or all; gives how many were alive."""
+        if iterator_id is None:
+            alive = len(self._iterators)
+            self._iterators.clear()
+            return alive
+        return 0 if self._iterators.pop(iterator_id, None) is None else 1

@@ -1,0 +1,154 @@
+"""The parameters of a listing of records, from a GET's query or a POST's JSON body."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from .errors import invalid_request, unknown_field_name
+from .settings import AIRTABLE_MAX_PAGE_SIZE
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+    from .account import Table
+
+LIST_PARAMETER: Final = re.compile(r"(fields|recordMetadata)(\[\d*\])?")
+BODY_PARAMETERS: Final = frozenset(
+    {
+        "cellFormat",
+        "fields",
+        "filterByFormula",
+        "maxRecords",
+        "offset",
+        "pageSize",
+        "recordMetadata",
+        "returnFieldsByFieldId",
+        "sort",
+        "view",
+    }
+)
+"""``timeZone`` and ``userLocale`` stay in the query, even of a POST."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """What a listing asks for."""
+
+    page_size: int
+    max_records: int | None
+    offset: str | None
+    view: str | None
+    field_ids: tuple[str, ...] | None
+    by_field_id: bool
+    filter_by_formula: str
+    has_comment_count: bool
+
+    def bound_to(self, base_id: str, table_id: str) -> Hashable:
+        """All that a scan's later requests must repeat."""
+        return (
+            base_id,
+            table_id,
+            self.page_size,
+            self.max_records,
+            self.view,
+            self.field_ids,
+            self.by_field_id,
+            self.filter_by_formula,
+            self.has_comment_count,
+        )
+
+
+def to_body(query: Mapping[str, str], values: list[tuple[str, str]]) -> dict[str, Any]:
+    """A GET's query in the shape of a POST's body; parameters Airtable does not know are ignored.
+
+    Shape: ``fields[]=A&fields[]=B&pageSize=2`` -> ``{"fields": ["A", "B"], "pageSize": 2}``.
+    """
+    body: dict[str, Any] = {}
+    for name, value in values:
+        listed = LIST_PARAMETER.fullmatch(name)
+        if listed:
+            body.setdefault(listed[1], []).append(value)
+        elif name.startswith("sort["):
+            body["sort"] = value
+    for name in ("cellFormat", "filterByFormula", "offset", "view"):
+        if name in query:
+            body[name] = query[name]
+    for name in ("pageSize", "maxRecords"):
+        if name in query:
+            if not re.fullmatch(r"\d{1,9}", query[name], re.ASCII):
+                raise invalid_request()
+            body[name] = int(query[name])
+    if "returnFieldsByFieldId" in query:
+        body["returnFieldsByFieldId"] = _flag(query["returnFieldsByFieldId"])
+    return body
+
+
+def parse_list_query(body: Any, table: Table) -> ListQuery:  # noqa: ANN401 - a body is any JSON
+    """What a listing asks for.
+
+    Raises: ``Refusal`` 422 for what Airtable does not take.
+    """
+    if not isinstance(body, dict) or body.keys() - BODY_PARAMETERS:
+        raise invalid_request()
+    if "sort" in body:
+        raise invalid_request("the simulator does not sort")
+    if body.get("cellFormat", "json") != "json":
+        raise invalid_request("timeZone and userLocale are required for cellFormat string")
+    metadata = body.get("recordMetadata", [])
+    if metadata not in ([], ["commentCount"]):
+        raise invalid_request()
+    by_field_id = body.get("returnFieldsByFieldId", False)
+    if not isinstance(by_field_id, bool):
+        raise invalid_request()
+    page_size = _whole_number(body, "pageSize") or AIRTABLE_MAX_PAGE_SIZE
+    if page_size > AIRTABLE_MAX_PAGE_SIZE:
+        raise invalid_request()
+    return ListQuery(
+        page_size=page_size,
+        max_records=_whole_number(body, "maxRecords"),
+        offset=_text(body, "offset"),
+        view=_text(body, "view"),
+        field_ids=_field_ids(body.get("fields"), table),
+        by_field_id=by_field_id,
+        filter_by_formula=_text(body, "filterByFormula") or "",
+        has_comment_count=bool(metadata),
+    )
+
+
+def _flag(text: str) -> bool:
+    flags = {"true": True, "1": True, "false": False, "0": False}
+    if text not in flags:
+        raise invalid_request()
+    return flags[text]
+
+
+def _whole_number(body: dict[str, Any], name: str) -> int | None:
+    number = body.get(name)
+    if number is None:
+        return None
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise invalid_request()
+    return number
+
+
+def _text(body: dict[str, Any], name: str) -> str | None:
+    text = body.get(name)
+    if text is not None and not isinstance(text, str):
+        raise invalid_request()
+    return text
+
+
+def _field_ids(names: Any, table: Table) -> tuple[str, ...] | None:  # noqa: ANN401 - any JSON
+    if names is None or names == []:
+        return None
+    if not isinstance(names, list):
+        raise invalid_request()
+    found = []
+    for name in names:
+        field_id = table.field_id(name) if isinstance(name, str) else None
+        if field_id is None:
+            raise unknown_field_name(str(name))
+        found.append(field_id)
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,293 @@
+"""The simulator itself: takes a request, refuses what Airtable refuses, answers the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import web
+
+from . import errors, formulas
+from .account import Account
+from .admin import run_command
+from .admission import admit
+from .answers import Answer, send, to_answer
+from .clock import Clock, to_http_date
+from .faults import Call, Faults, answer_instead, damage_answer
+from .ids import BASE_ID, RECORD_ID, VIEW_ID
+from .iterators import Iterators
+from .limits import Limits
+from .listing import parse_list_query, to_body
+from .pages import Place, build_page
+from .routes import find_route
+from .settings import Settings
+from .stats import Stats
+from .wire import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from .account import Base, PersonalAccessToken, Record, Table
+    from .listing import ListQuery
+    from .routes import Route
+
+ADMIN_PREFIX: Final = "/_simulator/"
+KNOWN_PARAMETERS: Final = frozenset(
+    {"cellFormat", "fields", "filterByFormula", "include", "maxRecords", "offset", "pageSize"}
+    | {"recordMetadata", "returnFieldsByFieldId", "sort", "timeZone", "userLocale", "view"}
+)
+
+
+class Simulator:
+    """An account, and the server that answers for it."""
+
+    def __init__(self, settings: Settings | None = None, account: Account | None = None) -> None:
+        """Serve an account, an empty one if none is given."""
+        self.settings = settings or Settings()
+        self.account = account or Account()
+        self.clock = Clock()
+        self.limits = Limits()
+        self.iterators = Iterators()
+        self.faults = Faults()
+        self.stats = Stats()
+        self._jitter = random.Random(0)  # noqa: S311 - repeatable, not secret
+        self._date = (0, "")
+
+    def app(self) -> web.Application:
+        """The aiohttp application."""
+        app = web.Application(client_max_size=1 << 30)
+        app.router.add_route("*", "/{path:.*}", self.answer)
+        app.on_response_prepare.append(self._set_date)
+        return app
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request."""
+        raw_path = request.rel_url.raw_path
+        if raw_path.startswith(ADMIN_PREFIX):
+            return await run_command(self, raw_path.removeprefix(ADMIN_PREFIX), request)
+        arrived_at = self.clock.now()
+        route = find_route(request.method, raw_path)
+        call = self._to_call(route, request)
+        self.stats.begin(call)
+        answer = Answer(status=0)
+        try:
+            # Decided at arrival, as Airtable does, so it comes before the latency.
+            verdict = admit(self, request, route, arrived_at)
+            if self.settings.latency_ms or self.settings.jitter_ms:
+                await asyncio.sleep(self._latency_seconds())
+            answer = (
+                verdict
+                if isinstance(verdict, Answer)
+                else await self._reply(request, route, verdict)
+            )
+            return await send(answer, request, gzip=self.settings.gzip)
+        finally:
+            self.stats.end(call, answer.status, len(answer.body))
+
+    def _to_call(self, route: Route, request: web.Request) -> dict[str, Any]:
+        names = list(request.rel_url.query) if request.rel_url.raw_query_string else []
+        for name in names:
+            if name.partition("[")[0] not in KNOWN_PARAMETERS:
+                self.stats.ignored_parameters[name] += 1
+        table_id = route.table
+        base = self.account.bases.get(route.base or "")
+        if base is not None and table_id is not None:
+            found = base.find_table(table_id)
+            table_id = found.id if found else table_id
+        return {
+            "kind": route.kind,
+            "method": request.method,
+            "path": request.rel_url.path,
+            "base": route.base,
+            "table": table_id,
+            "parameters": names,
+        }
+
+    def _latency_seconds(self) -> float:
+        jitter_ms = self._jitter.random() * self.settings.jitter_ms
+        return (self.settings.latency_ms + jitter_ms) / 1000
+
+    async def _set_date(self, _: web.Request, response: web.StreamResponse) -> None:
+        if self.settings.date_header == "absent":
+            response.headers.pop("Date", None)
+            return
+        second = int(self.clock.now() + self.settings.date_skew_seconds)
+        if second != self._date[0]:
+            self._date = (second, to_http_date(second))
+        response.headers["Date"] = self._date[1]
+
+    async def _reply(
+        self, request: web.Request, route: Route, token: PersonalAccessToken
+    ) -> Answer:
+        try:
+            body = await self._read_parameters(request, route)
+            action = self.faults.action_for(self._to_fault_call(route, body))
+            if action:
+                self.stats.faults[action["kind"]] += 1
+            instead = answer_instead(action)
+            if instead is not None:
+                self._begin_penalty(route, action)
+                return instead
+            answer = Answer(body=self._find_answer(request, route, token, body, action))
+            damage_answer(answer, action)
+        except errors.Refusal as refusal:
+            return to_answer(refusal)
+        return answer
+
+    def _begin_penalty(self, route: Route, action: dict[str, Any]) -> None:
+        if route.base is not None and "penalty_seconds" in action:
+            until = self.clock.now() + float(action["penalty_seconds"])
+            self.limits.penalise(route.base, until)
+
+    async def _read_parameters(self, request: web.Request, route: Route) -> Any:  # noqa: ANN401 - any JSON
+        if request.method == "POST":
+            try:
+                return json.loads(await request.read() or b"{}")
+            except ValueError:
+                raise errors.Refusal(400, errors.to_error("INVALID_REQUEST_BODY")) from None
+        query = request.rel_url.query
+        if route.kind in ("list_records", "list_bases"):
+            return to_body(query, list(query.items()))
+        return dict(query)
+
+    def _to_fault_call(self, route: Route, body: Any) -> Call:  # noqa: ANN401 - any JSON
+        bases: tuple[str, ...] = ()
+        tables: tuple[str, ...] = ()
+        if route.base is not None:
+            base = self.account.bases.get(route.base)
+            bases = (route.base, base.name) if base else (route.base,)
+            table = base.find_table(route.table) if base and route.table is not None else None
+            tables = (table.id, table.name) if table else (route.table or "",)
+        offset = body.get("offset") if isinstance(body, dict) else None
+        page = self.iterators.page_number(offset if isinstance(offset, str) else None)
+        return Call(route.kind, bases, tables, page)
+
+    def _find_answer(
+        self,
+        request: web.Request,
+        route: Route,
+        token: PersonalAccessToken,
+        body: Any,  # noqa: ANN401 - any JSON
+        action: dict[str, Any],
+    ) -> bytes:
+        if route.kind == "whoami":
+            return self._whoami(token)
+        if route.kind == "list_bases":
+            return self._list_bases(token, body.get("offset"), action)
+        base = self._open_base(route, token)
+        if route.kind == "base_schema":
+            return self._base_schema(base, request.rel_url.query.getall("include[]", []))
+        table = base.find_table(route.table or "")
+        if table is None or route.kind == "write":
+            raise errors.permission_or_model()
+        if route.record is not None:
+            return self._get_record(table, route.record, body)
+        return self._list_records(base, table, body, action)
+
+    def _whoami(self, token: PersonalAccessToken) -> bytes:
+        shown: dict[str, Any] = {"id": token.user_id}
+        if token.is_oauth:
+            shown["scopes"] = sorted(token.scopes)
+        if "user.email:read" in token.scopes:
+            shown["email"] = token.email
+        return to_json(shown)
+
+    def _open_base(self, route: Route, token: PersonalAccessToken) -> Base:
+        if route.base is None or not BASE_ID.fullmatch(route.base):
+            raise errors.not_found()
+        scope = "schema.bases:read" if route.kind == "base_schema" else "data.records:read"
+        base = self.account.bases.get(route.base)
+        if (
+            base is None
+            or scope not in token.scopes
+            or base.permission_level == "none"
+            or not self.account.is_visible(base, token)
+        ):
+            raise errors.permission_or_model()
+        return base
+
+    def _list_bases(
+        self, token: PersonalAccessToken, offset: str | None, action: dict[str, Any]
+    ) -> bytes:
+        if "schema.bases:read" not in token.scopes:
+            raise errors.permission_or_model()
+        bound_to = ("bases", token.token)
+        ids = [base.id for base in self.account.visible_bases(token)] if offset is None else []
+        place = self._to_place(offset, bound_to, ids, action)
+
+        def show(base_id: str) -> bytes | None:
+            base = self.account.bases.get(base_id)
+            if base is None or not self.account.is_visible(base, token):
+                return None
+            return base.listing_json()
+
+        return build_page("bases", place, self.settings.bases_page_size, show, action)
+
+    def _base_schema(self, base: Base, includes: Sequence[str]) -> bytes:
+        wants_visible = "visibleFieldIds" in includes
+        tables = [
+            table.schema_json(has_visible_field_ids=wants_visible) for table in base.tables.values()
+        ]
+        return b'{"tables":[%s]}' % b",".join(tables)
+
+    def _get_record(self, table: Table, record_id: str, query: dict[str, str]) -> bytes:
+        if not RECORD_ID.fullmatch(record_id):
+            raise errors.not_found()
+        record = table.records.get(record_id)
+        if record is None:
+            raise errors.permission_or_model()
+        by_field_id = query.get("returnFieldsByFieldId") in ("true", "1")
+        return record.to_json(
+            table.projection(None, by_field_id=by_field_id, has_comment_count=False)
+        )
+
+    def _list_records(self, base: Base, table: Table, body: Any, action: dict[str, Any]) -> bytes:  # noqa: ANN401 - any JSON
+        query = parse_list_query(body, table)
+        ids = self._member_ids(table, query) if query.offset is None else []
+        place = self._to_place(query.offset, query.bound_to(base.id, table.id), ids, action)
+        records = table.records
+        projection = table.projection(
+            query.field_ids,
+            by_field_id=query.by_field_id,
+            has_comment_count=query.has_comment_count,
+        )
+
+        def show(record_id: str) -> bytes | None:
+            record = records.get(record_id)
+            return None if record is None else record.to_json(projection)
+
+        return build_page("records", place, query.page_size, show, action)
+
+    def _to_place(
+        self,
+        offset: str | None,
+        bound_to: Hashable,
+        ids: Sequence[str],
+        action: dict[str, Any],
+    ) -> Place:
+        now = self.clock.now()
+        if offset is None:
+            return Place(self.iterators.begin(bound_to, ids, now), 0, 1, None)
+        if action.get("kind") == "expire_iterator":
+            self.iterators.expire(offset.partition("/")[0])
+        idle_seconds = self.settings.iterator_idle_seconds
+        iterator, position, page = self.iterators.go_on(offset, bound_to, now, idle_seconds)
+        return Place(iterator, position, page, offset)
+
+    def _member_ids(self, table: Table, query: ListQuery) -> list[str]:
+        formulas.check_formula(query.filter_by_formula, table)
+        records: list[Record] = list(table.records.values())
+        if query.view is not None:
+            view = table.view(query.view)
+            if view is None:
+                is_id = VIEW_ID.fullmatch(query.view) is not None
+                raise errors.view_not_found(query.view, is_id=is_id)
+            if "recordIds" in view:
+                records = [table.records[i] for i in view["recordIds"] if i in table.records]
+        if query.filter_by_formula:
+            now = self.clock.now()
+            formula = query.filter_by_formula
+            records = [r for r in records if formulas.matches(formula, r, table, now)]
+        return [record.id for record in records[: query.max_records]]

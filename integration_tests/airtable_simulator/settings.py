@@ -1,0 +1,59 @@
+"""What can be set about the simulator: at its start, and by ``/_simulator/configure``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
+
+AIRTABLE_MAX_PAGE_SIZE: Final = 100
+"""Records; https://airtable.com/developers/web/api/list-records"""
+AIRTABLE_MAX_URL_LENGTH: Final = 16_000
+"""Characters; https://airtable.com/developers/web/api/url-length-limit"""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One state of all settings. Airtable's own figures are the defaults."""
+
+    base_requests_per_second: int | None = 5
+    token_requests_per_second: int | None = 50
+    """https://airtable.com/developers/web/api/rate-limits; None: unlimited."""
+    window_seconds: float = 1.0
+    penalty_seconds: float = 30.0
+    penalty_is_prolonged: bool = False
+    """Whether a request during the penalty starts it anew; unknown of Airtable."""
+    monthly_calls: int | None = None
+    """Calls to records a month before the quota is used up; None: no quota."""
+    rate_limit_body: str = "errors"
+    """``errors`` (observed) or ``error`` (documented)."""
+    retry_after: tuple[str, ...] = ()
+    """``Retry-After`` of successive 429s, the last one repeated; Airtable promises none."""
+    bases_page_size: int = 1000
+    iterator_idle_seconds: float = 300.0
+    """Seconds without a request after which an offset is stale; Airtable publishes no figure."""
+    date_header: str = "present"
+    """``present`` or ``absent``."""
+    date_skew_seconds: float = 0.0
+    latency_ms: float = 0.0
+    jitter_ms: float = 0.0
+    """Added to the latency, evenly spread from 0 to this."""
+    gzip: bool = False
+    long_url_status: int = 413
+    """Airtable rejects URLs of 16,000 characters; with which status is not known."""
+
+    def changed(self, changes: dict[str, Any]) -> Settings:
+        """These settings with some replaced; an unknown name is refused."""
+        unknown = changes.keys() - {field.name for field in fields(self)}
+        if unknown:
+            raise ValueError(f"unknown settings: {sorted(unknown)}")
+        if "retry_after" in changes:
+            given = changes["retry_after"]
+            values = [] if given is None else given if isinstance(given, list) else [given]
+            changes = {**changes, "retry_after": tuple(str(value) for value in values)}
+        return replace(self, **changes)
+
+
+UNLIMITED: Final[dict[str, Any]] = {
+    "base_requests_per_second": None,
+    "token_requests_per_second": None,
+}

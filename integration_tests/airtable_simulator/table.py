@@ -1,0 +1,255 @@
+"""One table of the simulator: fields, views and records, and the JSON they are served as."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from .clock import parse_time, to_wire_date, to_wire_time
+from .ids import make_id
+from .wire import is_empty, to_json
+
+FieldDict = dict[str, Any]
+ViewDict = dict[str, Any]
+Cells = dict[str, Any]
+
+KEPT_PROJECTIONS: Final = 16
+
+
+class UnknownModelError(LookupError):
+    """A command named a base, table, field, record or token that is not there."""
+
+
+@dataclass(eq=False, slots=True)
+class Projection:
+    """Which cells a listing shows, and under which keys; ``keys`` is JSON key by field id."""
+
+    keys: dict[str, str]
+    has_comment_count: bool
+
+
+@dataclass(eq=False, slots=True)
+class Record:
+    """A record; its cells are keyed by field id and never empty."""
+
+    id: str
+    created_at: int
+    modified_at: int | None
+    """Seconds since 1970; None: LAST_MODIFIED_TIME() is blank."""
+    cells: Cells
+    comment_count: int = 0
+    json: dict[Projection, bytes] = field(default_factory=dict)
+
+    def to_json(self, projection: Projection) -> bytes:
+        """The record as a listing shows it; made once for each projection until it changes."""
+        known = self.json.get(projection)
+        if known is not None:
+            return known
+        keys = projection.keys
+        shown: dict[str, Any] = {
+            "id": self.id,
+            "createdTime": to_wire_time(self.created_at),
+            "fields": {keys[key]: cell for key, cell in self.cells.items() if key in keys},
+        }
+        if projection.has_comment_count and self.comment_count:
+            shown["commentCount"] = self.comment_count
+        # A copy of the exact size: the encoder's own buffer would keep ten times the memory.
+        self.json[projection] = made = bytes(memoryview(to_json(shown)))
+        return made
+
+
+class Table:
+    """A table of one base; another base may have one with equal ids."""
+
+    def __init__(self, document: dict[str, Any], now: float) -> None:
+        """Take a table in the shape of the bases' JSON; cells are keyed by field name or id."""
+        self.id: str = document["id"]
+        self.name: str = document["name"]
+        self.description: str | None = document.get("description")
+        self.fields: list[FieldDict] = [dict(given) for given in document["fields"]]
+        self.primary_field_id: str = document.get("primaryFieldId") or self.fields[0]["id"]
+        self.views: list[ViewDict] = [dict(given) for given in document.get("views") or ()]
+        self.records: dict[str, Record] = {}
+        self._projections: dict[tuple[Any, ...], Projection] = {}
+        self._schema_json: dict[bool, bytes] = {}
+        self._field_ids: dict[str, str] = {}
+        self._index_fields()
+        for given in document.get("records") or ():
+            self._load(given, now)
+
+    def _index_fields(self) -> None:
+        self._projections.clear()
+        self._schema_json.clear()
+        self._field_ids = {given["name"]: given["id"] for given in self.fields}
+        self._field_ids |= {given["id"]: given["id"] for given in self.fields}
+
+    def _load(self, given: dict[str, Any], now: float) -> None:
+        created_at = int(parse_time(given["createdTime"]) if "createdTime" in given else now)
+        modified_at: int | None = created_at
+        if "lastModifiedTime" in given:
+            moment = given["lastModifiedTime"]
+            modified_at = None if moment is None else int(parse_time(moment))
+        self.records[given["id"]] = Record(
+            id=given["id"],
+            created_at=created_at,
+            modified_at=modified_at,
+            cells=self._to_cells(given.get("fields") or {}),
+            comment_count=given.get("commentCount", 0),
+        )
+
+    def _to_cells(self, given: dict[str, Any]) -> Cells:
+        ids = self._field_ids
+        try:
+            return {ids[key]: cell for key, cell in given.items() if not is_empty(cell)}
+        except KeyError as error:
+            raise UnknownModelError(f"table {self.name} has no field {error}") from None
+
+    def field_id(self, name_or_id: str) -> str | None:
+        """The id of a field named by id or by its exact name."""
+        return self._field_ids.get(name_or_id)
+
+    def field(self, name_or_id: str) -> FieldDict:
+        """The field as the base schema shows it."""
+        field_id = self._field_ids.get(name_or_id)
+        for given in self.fields:
+            if given["id"] == field_id:
+                return given
+        raise UnknownModelError(f"table {self.name} has no field {name_or_id}")
+
+    def record(self, record_id: str) -> Record:
+        """The record with this id."""
+        try:
+            return self.records[record_id]
+        except KeyError:
+            raise UnknownModelError(f"table {self.name} has no record {record_id}") from None
+
+    def view(self, name_or_id: str) -> ViewDict | None:
+        """The view named by id or by its exact name."""
+        wanted = (view for view in self.views if name_or_id in (view["id"], view["name"]))
+        return next(wanted, None)
+
+    def projection(
+        self, field_ids: tuple[str, ...] | None, *, by_field_id: bool, has_comment_count: bool
+    ) -> Projection:
+        """The one projection for these wishes, until a field changes."""
+        wish = (field_ids, by_field_id, has_comment_count)
+        known = self._projections.get(wish)
+        if known is not None:
+            return known
+        if len(self._projections) >= KEPT_PROJECTIONS:
+            self._forget_json()
+        names = {given["id"]: given["id" if by_field_id else "name"] for given in self.fields}
+        if field_ids is not None:
+            names = {field_id: names[field_id] for field_id in field_ids}
+        made = self._projections[wish] = Projection(names, has_comment_count)
+        return made
+
+    def _forget_json(self) -> None:
+        self._projections.clear()
+        for record in self.records.values():
+            record.json.clear()
+
+    def schema_json(self, *, has_visible_field_ids: bool) -> bytes:
+        """The table as the base schema shows it."""
+        known = self._schema_json.get(has_visible_field_ids)
+        if known is not None:
+            return known
+        views = []
+        for view in self.views:
+            shown = {k: v for k, v in view.items() if k not in ("visibleFieldIds", "recordIds")}
+            if has_visible_field_ids and view.get("type") == "grid":
+                every_field = [given["id"] for given in self.fields]
+                shown["visibleFieldIds"] = view.get("visibleFieldIds", every_field)
+            views.append(shown)
+        description = {} if self.description is None else {"description": self.description}
+        schema = {"id": self.id, "name": self.name, "primaryFieldId": self.primary_field_id}
+        made = to_json({**schema, **description, "fields": self.fields, "views": views})
+        self._schema_json[has_visible_field_ids] = made
+        return made
+
+    def rename(self, name: str) -> None:
+        """Give the table another name."""
+        self.name = name
+        self._schema_json.clear()
+
+    def change_field(self, name_or_id: str, changes: dict[str, Any]) -> FieldDict:
+        """Rename or retype a field, or change its options; a change to None takes the key away."""
+        changed = self.field(name_or_id)
+        for key, value in changes.items():
+            if value is None and key != "options":
+                changed.pop(key, None)
+            else:
+                changed[key] = value
+        self._fields_changed()
+        return changed
+
+    def add_field(self, given: FieldDict) -> FieldDict:
+        """Add a field at the end; an id is made when none is given."""
+        added = {"id": make_id("fld", self.id, given["name"], len(self.fields)), **given}
+        self.fields.append(added)
+        self._fields_changed()
+        return added
+
+    def delete_field(self, name_or_id: str) -> None:
+        """Take a field and its cells away."""
+        field_id = self.field(name_or_id)["id"]
+        self.fields = [given for given in self.fields if given["id"] != field_id]
+        for record in self.records.values():
+            record.cells.pop(field_id, None)
+        self._fields_changed()
+
+    def _fields_changed(self) -> None:
+        self._forget_json()
+        self._index_fields()
+
+    def create_record(self, given: dict[str, Any], now: float) -> Record:
+        """Add a record at the end, as a write by the API does."""
+        made = {"id": make_id("rec", self.id, len(self.records), now, given), **given}
+        if made["id"] in self.records:
+            raise ValueError(f"table {self.name} has a record {made['id']} already")
+        self._load(made, now)
+        record = self.records[made["id"]]
+        self._stamp(record, "createdTime", record.created_at, changed=None)
+        if record.modified_at is not None:
+            self._stamp(record, "lastModifiedTime", record.modified_at, changed=None)
+        self._number(record)
+        return record
+
+    def edit_record(
+        self, record_id: str, cells: dict[str, Any], now: float, *, is_user_edit: bool = True
+    ) -> Record:
+        """Change cells; an empty one clears. Only an edit by a user moves the modified time."""
+        record = self.record(record_id)
+        wanted = {self.field(key)["id"]: cell for key, cell in cells.items()}
+        for field_id, cell in wanted.items():
+            if is_empty(cell):
+                record.cells.pop(field_id, None)
+            else:
+                record.cells[field_id] = cell
+        if is_user_edit:
+            record.modified_at = int(now)
+            self._stamp(record, "lastModifiedTime", record.modified_at, changed=set(wanted))
+        record.json.clear()
+        return record
+
+    def delete_record(self, record_id: str) -> None:
+        """Take a record away; nothing tells of it afterwards."""
+        del self.records[self.record(record_id).id]
+
+    def _stamp(self, record: Record, field_type: str, at: int, changed: set[str] | None) -> None:
+        for given in self.fields:
+            if given["type"] != field_type or given["id"] in (changed or ()):
+                continue
+            options = given.get("options") or {}
+            watched = set(options.get("referencedFieldIds") or ())
+            if changed is not None and watched and not watched & changed:
+                continue
+            is_date = (options.get("result") or {}).get("type") == "date"
+            record.cells[given["id"]] = to_wire_date(at) if is_date else to_wire_time(at)
+
+    def _number(self, record: Record) -> None:
+        for given in self.fields:
+            if given["type"] == "autoNumber" and given["id"] not in record.cells:
+                key = given["id"]
+                taken = (other.cells.get(key, 0) for other in self.records.values())
+                record.cells[key] = max(taken, default=0) + 1
