@@ -10,8 +10,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from airbyte_cdk.models import FailureType
+
 from source_airtable.api.error_handler import ERROR_ROWS, OTHERWISE, UNREADABLE_BODY
-from source_airtable.errors import AirtableError, ConfigError, TransientError
+from source_airtable.errors import AirtableError
 from source_airtable.schema.field_types import FIELD_TYPES, UNKNOWN_TYPE
 
 if TYPE_CHECKING:
@@ -104,8 +106,8 @@ def _consequence(error: type[AirtableError]) -> str:
 
 
 def _consequence_order(error: type[AirtableError]) -> int:
-    kinds = (TransientError, ConfigError, AirtableError)
-    return next(place for place, kind in enumerate(kinds) if issubclass(error, kind))
+    order = (FailureType.transient_error, FailureType.config_error, FailureType.system_error)
+    return order.index(error.consequence)
 
 
 def _recognised_by(row: ErrorRow) -> str:
@@ -114,7 +116,7 @@ def _recognised_by(row: ErrorRow) -> str:
     if row is OTHERWISE:
         return "any other"
     statuses = sorted(row.statuses)
-    is_range = len(statuses) > len(ERROR_ROWS)
+    is_range = len(statuses) > len(ERROR_ROWS)  # 501 to 599, not the few others
     told = [f"{statuses[0]} to {statuses[-1]}"] if is_range else [str(one) for one in statuses]
     told += [f"`{name}`" for name in sorted(row.error_types)]
     told += [error.__name__ for error in row.exceptions]

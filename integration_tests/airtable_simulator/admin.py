@@ -5,6 +5,7 @@ They need no token, are not limited, and are not counted.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -52,12 +53,13 @@ def _table(simulator: Simulator, given: Arguments) -> Table:
     return simulator.account.base(given["base"]).table(given["table"])
 
 
-def _shown(record: Record) -> dict[str, Any]:
+def _shown(simulator: Simulator, record: Record) -> dict[str, Any]:
     modified_at = record.modified_at
+    show = partial(to_wire_time, keeps_milliseconds=simulator.settings.times_keep_milliseconds)
     return {
         "id": record.id,
-        "createdTime": to_wire_time(record.created_at),
-        "lastModifiedTime": None if modified_at is None else to_wire_time(modified_at),
+        "createdTime": show(record.created_at),
+        "lastModifiedTime": None if modified_at is None else show(modified_at),
         "commentCount": record.comment_count,
         "fields": record.cells,
     }
@@ -66,23 +68,26 @@ def _shown(record: Record) -> dict[str, Any]:
 def _create_record(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
     keys = ("id", "fields", "createdTime", "lastModifiedTime", "commentCount")
     document = {key: given[key] for key in keys if key in given}
-    return _shown(_table(simulator, given).create_record(document, simulator.clock.now()))
+    record = _table(simulator, given).create_record(document, simulator.clock.now())
+    return _shown(simulator, record)
 
 
 def _edit_record(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
     table = _table(simulator, given)
+    moment = given.get("lastModifiedTime")
     record = table.edit_record(
         given["record"],
         given.get("fields", {}),
-        simulator.clock.now(),
+        parse_time(moment) if moment else simulator.clock.now(),
         is_user_edit=given.get("is_user_edit", True),
     )
     if "commentCount" in given:
         record.comment_count = given["commentCount"]
+    if "createdTime" in given:
+        table.set_created_time(record, parse_time(given["createdTime"]))
     if "lastModifiedTime" in given:
-        moment = given["lastModifiedTime"]
-        record.modified_at = None if moment is None else int(parse_time(moment))
-    return _shown(record)
+        record.modified_at = parse_time(moment) if moment else None
+    return _shown(simulator, record)
 
 
 def _delete_record(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
@@ -214,7 +219,8 @@ def _reset_stats(simulator: Simulator, _: Arguments) -> Any:  # noqa: ANN401 - J
 
 
 def _dump(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
-    return {"records": [_shown(record) for record in _table(simulator, given).records.values()]}
+    records = _table(simulator, given).records.values()
+    return {"records": [_shown(simulator, record) for record in records]}
 
 
 COMMANDS: Final[dict[str, Callable[[Simulator, Arguments], Any]]] = {

@@ -69,7 +69,10 @@ class AdminClient:
         is_user_edit: bool = True,
         **more: Any,  # noqa: ANN401 - JSON
     ) -> Reply:
-        """Change cells; without ``is_user_edit`` the modified time stays, as when recomputed."""
+        """Change cells; without ``is_user_edit`` the modified time stays, as when recomputed.
+
+        More: createdTime, lastModifiedTime (null: blank), commentCount.
+        """
         where = {"base": base, "table": table, "record": record}
         return self.call("edit_record", **where, fields=fields, is_user_edit=is_user_edit, **more)
 

@@ -45,13 +45,14 @@ class Clock:
             self._frozen_at = None
 
 
-def to_wire_time(seconds: float) -> str:
+def to_wire_time(seconds: float, *, keeps_milliseconds: bool = False) -> str:
     """Airtable's way to write a moment.
 
     Shape: ``1700000000`` -> ``"2023-11-14T22:13:20.000Z"``: whole seconds, as in recorded answers.
     """
     moment = datetime.fromtimestamp(int(seconds), tz=timezone.utc)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.000Z"
+    milliseconds = round(seconds * 1000) % 1000 if keeps_milliseconds else 0
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds:03}Z"
 
 
 def to_wire_date(seconds: float) -> str:

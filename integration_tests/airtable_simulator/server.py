@@ -277,7 +277,9 @@ class Simulator:
         return Place(iterator, position, page, offset)
 
     def _member_ids(self, table: Table, query: ListQuery) -> list[str]:
-        formulas.check_formula(query.filter_by_formula, table)
+        keeps = formulas.compile_filter(
+            query.filter_by_formula, table, self.settings, self.clock.now()
+        )
         records: list[Record] = list(table.records.values())
         if query.view is not None:
             view = table.view(query.view)
@@ -286,8 +288,6 @@ class Simulator:
                 raise errors.view_not_found(query.view, is_id=is_id)
             if "recordIds" in view:
                 records = [table.records[i] for i in view["recordIds"] if i in table.records]
-        if query.filter_by_formula:
-            now = self.clock.now()
-            formula = query.filter_by_formula
-            records = [r for r in records if formulas.matches(formula, r, table, now)]
+        if keeps is not None:
+            records = list(filter(keeps, records))
         return [record.id for record in records[: query.max_records]]

@@ -9,6 +9,11 @@ AIRTABLE_MAX_PAGE_SIZE: Final = 100
 """Records; https://airtable.com/developers/web/api/list-records"""
 AIRTABLE_MAX_URL_LENGTH: Final = 16_000
 """Characters; https://airtable.com/developers/web/api/url-length-limit"""
+WORDS: Final = {
+    "blank_comparison": ("false", "error"),
+    "blank_modified_time": ("blank", "error"),
+}
+"""What settings of two readings may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +45,25 @@ class Settings:
     gzip: bool = False
     long_url_status: int = 413
     """Airtable rejects URLs of 16,000 characters; with which status is not known."""
+    blank_modified_time: str = "blank"
+    """``blank`` or ``error``: LAST_MODIFIED_TIME() of a record whose modified time is blank."""
+    blank_comparison: str = "false"
+    """``false`` or ``error``: IS_AFTER and the like where one side is a blank moment."""
+    times_keep_milliseconds: bool = False
+    """Whether formulas and dumps know created and modified times to the millisecond."""
+    filter_is_honoured: bool = True
+    """False: a filter is parsed, then ignored, and all records come."""
+    filter_is_rejected: bool = False
+    """True: any filter is answered with 422."""
 
     def changed(self, changes: dict[str, Any]) -> Settings:
         """These settings with some replaced; an unknown name is refused."""
         unknown = changes.keys() - {field.name for field in fields(self)}
         if unknown:
             raise ValueError(f"unknown settings: {sorted(unknown)}")
+        for name, words in WORDS.items():
+            if changes.get(name, words[0]) not in words:
+                raise ValueError(f"{name} is one of {list(words)}")
         if "retry_after" in changes:
             given = changes["retry_after"]
             values = [] if given is None else given if isinstance(given, list) else [given]

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .clock import parse_time, to_wire_date, to_wire_time
 from .ids import make_id
 from .wire import is_empty, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 FieldDict = dict[str, Any]
 ViewDict = dict[str, Any]
 Cells = dict[str, Any]
 
 KEPT_PROJECTIONS: Final = 16
+COMPUTED_TYPES: Final = frozenset(
+    {"autoNumber", "button", "count", "createdBy", "createdTime", "formula", "lastModifiedBy"}
+    | {"lastModifiedTime", "multipleLookupValues", "rollup"}
+)
+"""What no user can edit; https://airtable.com/developers/web/api/field-model"""
 
 
 class UnknownModelError(LookupError):
@@ -33,12 +41,29 @@ class Record:
     """A record; its cells are keyed by field id and never empty."""
 
     id: str
-    created_at: int
-    modified_at: int | None
+    created_at: float
+    modified_at: float | None
     """Seconds since 1970; None: LAST_MODIFIED_TIME() is blank."""
     cells: Cells
     comment_count: int = 0
     json: dict[Projection, bytes] = field(default_factory=dict)
+    edited_at: dict[str, float] | None = None
+    """By field id, from the first edit on; until then every cell is as old as the record."""
+
+    def cells_modified_at(self, field_ids: Iterable[str]) -> float | None:
+        """LAST_MODIFIED_TIME() of some fields; None where none of them ever had a cell."""
+        if self.edited_at is None:
+            return self.modified_at if any(key in self.cells for key in field_ids) else None
+        known = self.edited_at
+        return max((known[key] for key in field_ids if key in known), default=None)
+
+    def note_edit(self, field_ids: Iterable[str], at: float) -> None:
+        """Move the modified time, the record's and that of its edited cells."""
+        if self.edited_at is None:
+            since = self.modified_at
+            self.edited_at = {} if since is None else dict.fromkeys(self.cells, since)
+        self.edited_at |= dict.fromkeys(field_ids, at)
+        self.modified_at = at
 
     def to_json(self, projection: Projection) -> bytes:
         """The record as a listing shows it; made once for each projection until it changes."""
@@ -84,11 +109,11 @@ class Table:
         self._field_ids |= {given["id"]: given["id"] for given in self.fields}
 
     def _load(self, given: dict[str, Any], now: float) -> None:
-        created_at = int(parse_time(given["createdTime"]) if "createdTime" in given else now)
-        modified_at: int | None = created_at
+        created_at = parse_time(given["createdTime"]) if "createdTime" in given else now
+        modified_at: float | None = created_at
         if "lastModifiedTime" in given:
             moment = given["lastModifiedTime"]
-            modified_at = None if moment is None else int(parse_time(moment))
+            modified_at = None if moment is None else parse_time(moment)
         self.records[given["id"]] = Record(
             id=given["id"],
             created_at=created_at,
@@ -218,25 +243,36 @@ class Table:
     def edit_record(
         self, record_id: str, cells: dict[str, Any], now: float, *, is_user_edit: bool = True
     ) -> Record:
-        """Change cells; an empty one clears. Only an edit by a user moves the modified time."""
+        """Change cells; an empty one clears. Only a user's edit moves the modified time.
+
+        Computed cells are no user's: changing nothing else is a recomputation.
+        """
         record = self.record(record_id)
-        wanted = {self.field(key)["id"]: cell for key, cell in cells.items()}
+        fields = [self.field(key) for key in cells]
+        wanted = {one["id"]: cell for one, cell in zip(fields, cells.values(), strict=True)}
+        editable = {one["id"] for one in fields if one["type"] not in COMPUTED_TYPES}
+        if is_user_edit and (editable or not wanted):
+            record.note_edit(editable, now)
+            self._stamp(record, "lastModifiedTime", now, changed=set(wanted))
         for field_id, cell in wanted.items():
             if is_empty(cell):
                 record.cells.pop(field_id, None)
             else:
                 record.cells[field_id] = cell
-        if is_user_edit:
-            record.modified_at = int(now)
-            self._stamp(record, "lastModifiedTime", record.modified_at, changed=set(wanted))
         record.json.clear()
         return record
+
+    def set_created_time(self, record: Record, at: float) -> None:
+        """Make a record older or younger."""
+        record.created_at = at
+        self._stamp(record, "createdTime", at, changed=None)
+        record.json.clear()
 
     def delete_record(self, record_id: str) -> None:
         """Take a record away; nothing tells of it afterwards."""
         del self.records[self.record(record_id).id]
 
-    def _stamp(self, record: Record, field_type: str, at: int, changed: set[str] | None) -> None:
+    def _stamp(self, record: Record, field_type: str, at: float, changed: set[str] | None) -> None:
         for given in self.fields:
             if given["type"] != field_type or given["id"] in (changed or ()):
                 continue

@@ -221,7 +221,9 @@ class OffsetGuard:
         offset = body.get("offset")
         if not offset:
             return False
-        if not isinstance(offset, str) or offset in self._seen:
+        if not isinstance(offset, str):
+            raise ContractError(answer="an offset that is not text", **self._facts)
+        if offset in self._seen:
             raise ContractError(answer="the list of pages repeats itself", **self._facts)
         self._seen.add(offset)
         self.offset = offset

@@ -135,7 +135,7 @@ ERROR_ROWS: tuple[ErrorRow, ...] = (
 )
 OTHERWISE = ErrorRow("an unknown answer", ContractError)
 
-_IDS_IN_PATH = re.compile(r"/(app[A-Za-z0-9]+)(?:/(tbl[A-Za-z0-9]+))?")
+_IDS_IN_PATH = re.compile(r"/(app[A-Za-z0-9]{14})(?:/(tbl[A-Za-z0-9]{14}))?")
 
 
 class AirtableErrorHandler(ErrorHandler):

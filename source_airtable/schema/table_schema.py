@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from source_airtable.api.wire_types import BaseId, TableId
+from source_airtable.api.wire_types import BaseId, FieldDict, TableId
+from source_airtable.schema.field_types import json_schema_of
 
 if TYPE_CHECKING:
-    from source_airtable.api.wire_types import BaseDict, FieldDict, FieldId, TableDict
+    from source_airtable.api.wire_types import BaseDict, FieldId, TableDict
 
 TableKey = tuple[BaseId, TableId]
 """What identifies a table: both ids, since a duplicated base may keep the ids of its tables."""
@@ -58,10 +60,20 @@ def parse_table(base: BaseDict, table: TableDict) -> TableSchema | None:
 
 
 def _parse_field(field: object) -> FieldDict | None:
-    """Give a field with id, name and type."""
+    """Give a field with id, name and type, and what else decides its column.
+
+    The options of most types (choices, colours, formats) decide nothing, and in an account of tens
+    of thousands of fields they are most of the memory.
+    """
     if not isinstance(field, dict) or not isinstance(field.get("id"), str):
         return None
-    # In place: large accounts have tens of thousands of fields, and the answer is not used again.
-    field["name"] = str(field.get("name") or field["id"])
-    field["type"] = str(field.get("type") or "unknown")
-    return cast("FieldDict", field)
+    parsed = FieldDict(
+        id=field["id"],
+        name=str(field.get("name") or field["id"]),
+        type=sys.intern(str(field.get("type") or "unknown")),
+    )
+    if isinstance(field.get("description"), str):
+        parsed["description"] = field["description"]
+    if json_schema_of(field) is not json_schema_of({"type": field.get("type")}):
+        parsed["options"] = field.get("options")
+    return parsed

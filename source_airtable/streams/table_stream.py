@@ -83,20 +83,29 @@ class TableScan:
         """
         as_of = to_utc_text(self._client.latest_date)
         self._warn_of_columns_without_field()
-        while True:
+        is_complete = False
+        while not is_complete:
             try:
                 yield from self._iter_once(as_of)
-                break
-            except OffsetExpiredError as expired:
-                self._prepare_restart(expired)
-            except SchemaChangedError as changed:
-                self._follow_schema_change(changed)
-            except AccessDeniedError as denied:
-                raise self._explain_denial(denied) from None
-            except AirtableError as error:
-                error.add_facts(table_name=self._table.table_name, base_name=self._table.base_name)
-                raise
+                is_complete = True
+            except AirtableError as failure:
+                self._recover(failure)
         self._tell_misfits()
+
+    def _recover(self, failure: AirtableError) -> None:
+        """Prepare for another pass over the table; raises what ends the stream, explained."""
+        try:
+            if isinstance(failure, OffsetExpiredError):
+                self._prepare_restart(failure)
+            elif isinstance(failure, SchemaChangedError):
+                self._follow_schema_change(failure)
+            else:
+                raise failure
+        except AccessDeniedError as denied:
+            raise self._explain_denial(denied) from None
+        except AirtableError as error:
+            error.add_facts(base_name=self._table.base_name, table_name=self._table.table_name)
+            raise
 
     def _iter_once(self, as_of: str | None) -> Iterator[Record]:
         query = RecordQuery(self._table.base_id, self._table.table_id, self._converter.field_ids)
@@ -134,7 +143,7 @@ class TableScan:
     def _prepare_restart(self, expired: OffsetExpiredError) -> None:
         self._restarts += 1
         if self._restarts > MOST_RESTARTS:
-            expired.add_facts(restarts=MOST_RESTARTS, table_name=self._table.table_name)
+            expired.add_facts(restarts=MOST_RESTARTS)
             raise expired
         wait = FIRST_RESTART_WAIT_SECONDS * 2 ** (self._restarts - 1)
         LOGGER.warning(
@@ -217,35 +226,6 @@ class TableScan:
 class TablePartition(Partition):
     """The one partition of a table's stream: all of its records."""
 
-    def __init__(self, scan: TableScan, stream_name: str, failures: dict[str, Exception]) -> None:
-        self._scan = scan
-        self._stream_name = stream_name
-        self._failures = failures
-
-    def read(self) -> Iterable[Record]:
-        """Emit every record of the table; notes a failure, of which the engine keeps the text."""
-        try:
-            yield from self._scan.iter_records()
-        except Exception as failure:
-            self._failures[self._stream_name] = failure
-            raise
-
-    def to_slice(self) -> Mapping[str, Any] | None:
-        """Give nothing: a table is not sliced."""
-        return None
-
-    def stream_name(self) -> str:
-        """Give the name of the stream."""
-        return self._stream_name
-
-    def __hash__(self) -> int:
-        """Hash by stream, which has no other partition."""
-        return hash(self._stream_name)
-
-
-class TablePartitionGenerator(PartitionGenerator):
-    """Generates a table's one partition, compiled when the stream's turn has come."""
-
     def __init__(
         self,
         stream: TableStream,
@@ -258,11 +238,36 @@ class TablePartitionGenerator(PartitionGenerator):
         self._queue = queue
         self._failures = failures
 
+    def read(self) -> Iterable[Record]:
+        """Emit every record of the table; notes a failure, of which the engine keeps the text."""
+        try:
+            yield from TableScan(self._stream, self._client, self._queue).iter_records()
+        except Exception as failure:
+            self._failures[self._stream.name] = failure
+            raise
+
+    def to_slice(self) -> Mapping[str, Any] | None:
+        """Give nothing: a table is not sliced."""
+        return None
+
+    def stream_name(self) -> str:
+        """Give the name of the stream."""
+        return self._stream.name
+
+    def __hash__(self) -> int:
+        """Hash by stream, which has no other partition."""
+        return hash(self._stream.name)
+
+
+class WholeTable(PartitionGenerator):
+    """Generates a table's one partition."""
+
+    def __init__(self, partition: TablePartition) -> None:
+        self._partition = partition
+
     def generate(self) -> Iterable[Partition]:
         """Generate the partition."""
-        yield TablePartition(
-            TableScan(self._stream, self._client, self._queue), self._stream.name, self._failures
-        )
+        yield self._partition
 
 
 def build_streams(
@@ -276,7 +281,7 @@ def build_streams(
     failures = {} if failures is None else failures
     return [
         DefaultStream(
-            partition_generator=TablePartitionGenerator(stream, client, queue, failures),
+            partition_generator=WholeTable(TablePartition(stream, client, queue, failures)),
             name=stream.name,
             json_schema=stream.json_schema,
             primary_key=[PRIMARY_KEY],

@@ -1,0 +1,401 @@
+"""The connector's console script as a process of its own: what it is given, and what it says.
+
+Every run is bounded in time, and refused when a secret appears in its output, or a cell outside a
+record message.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from integration_tests.airtable_simulator.account import READ_SCOPES
+from integration_tests.bases import CELL_MARK
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from integration_tests.airtable_simulator import AdminClient, SimulatorProcess
+
+Message = dict[str, Any]
+
+REPOSITORY: Final = Path(__file__).resolve().parent.parent
+CONSOLE_SCRIPT: Final = (str(Path(sys.executable).with_name("source-airtable")),)
+FAST_CLOCK: Final = (sys.executable, "-m", "integration_tests.fast_clock")
+LONGEST_RUN_SECONDS: Final = 60.0
+SHORTEST_SECRET: Final = 6
+"""Characters; shorter ones are no secrets and occur by chance."""
+
+_users = count(1)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a command, from its start to its end."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @cached_property
+    def messages(self) -> list[Message]:
+        """All messages; a line that is none is an error."""
+        # Not splitlines(), which takes more characters for the end of a line than JSON does.
+        return [json.loads(line) for line in self.stdout.split("\n") if line]
+
+    def of_type(self, message_type: str) -> list[Any]:
+        """The contents of the messages of a type, such as ``LOG``."""
+        keys = {"CONNECTION_STATUS": "connectionStatus"}
+        key = keys.get(message_type, message_type.lower())
+        return [said[key] for said in self.messages if said["type"] == message_type]
+
+    @cached_property
+    def records(self) -> dict[str, list[Message]]:
+        """The data of record messages by stream, in their order."""
+        by_stream: dict[str, list[Message]] = {}
+        for record in self.of_type("RECORD"):
+            by_stream.setdefault(record["stream"], []).append(record["data"])
+        return by_stream
+
+    def record_ids(self, stream: str) -> list[str]:
+        """The ids of a stream's records, in their order."""
+        return [record["_airtable_id"] for record in self.records.get(stream, ())]
+
+    @property
+    def states(self) -> list[Message]:
+        """The states, as ``--state`` takes them."""
+        return self.of_type("STATE")
+
+    @property
+    def state_streams(self) -> list[str]:
+        """The streams that states were written of, in their order."""
+        return [state["stream"]["stream_descriptor"]["name"] for state in self.states]
+
+    @property
+    def logs(self) -> list[str]:
+        """What was logged, as ``INFO: sentence``."""
+        return [f"{log['level']}: {log['message']}" for log in self.of_type("LOG")]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was logged as a warning."""
+        return [line for line in self.logs if line.startswith("WARN")]
+
+    @property
+    def failures(self) -> list[Message]:
+        """Failures in their order: ``message``, ``failure_type`` and, where known, ``stream``."""
+        errors = [trace["error"] for trace in self.of_type("TRACE") if trace["type"] == "ERROR"]
+        return [
+            {
+                "message": error["message"],
+                "failure_type": error["failure_type"],
+                "stream": (error.get("stream_descriptor") or {}).get("name"),
+            }
+            for error in errors
+        ]
+
+    def failure_of(self, stream: str) -> Message:
+        """The first failure of a stream."""
+        return next(failure for failure in self.failures if failure["stream"] == stream)
+
+    @cached_property
+    def statuses(self) -> dict[str, list[str]]:
+        """The statuses of each stream, in their order."""
+        by_stream: dict[str, list[str]] = {}
+        for trace in self.of_type("TRACE"):
+            if trace["type"] == "STREAM_STATUS":
+                status = trace["stream_status"]
+                name = status["stream_descriptor"]["name"]
+                by_stream.setdefault(name, []).append(status["status"])
+        return by_stream
+
+    @property
+    def last_statuses(self) -> dict[str, str]:
+        """How each stream ended."""
+        return {name: statuses[-1] for name, statuses in self.statuses.items()}
+
+    @property
+    def streams(self) -> list[Message]:
+        """The streams of the discovered catalog."""
+        catalogs = self.of_type("CATALOG")
+        assert len(catalogs) == 1, self.failures or self.stderr
+        streams: list[Message] = catalogs[0]["streams"]
+        return streams
+
+    @property
+    def connection_status(self) -> str:
+        """What ``check`` says: ``SUCCEEDED`` or ``FAILED``."""
+        (status,) = self.of_type("CONNECTION_STATUS")
+        said: str = status["status"]
+        return said
+
+    @property
+    def end_line(self) -> str:
+        """The last line that the connector logs about a sync."""
+        return next(line for line in reversed(self.logs) if "calls for" in line)
+
+
+class LiveRun:
+    """A run that is still going on, its messages read as they come."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        """Follow a process."""
+        self.process = process
+
+    def next_of_type(self, message_type: str) -> Message:
+        """The next message of a type."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            said: Message = json.loads(line)
+            if said["type"] == message_type:
+                return said
+        raise AssertionError(f"the connector ended without a {message_type}")
+
+    @property
+    def is_going_on(self) -> bool:
+        """Whether the process has not ended yet."""
+        return self.process.poll() is None
+
+    def close_stdout(self) -> None:
+        """Go away, as ``head`` does."""
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def rest(self) -> Run:
+        """The messages that were not read yet, when the run has ended."""
+        assert self.process.stdout is not None
+        said = self.process.stdout.read()
+        return Run(self.process.wait(LONGEST_RUN_SECONDS), said, "")
+
+
+@dataclass(frozen=True)
+class Connector:
+    """The connector with settings and an address of Airtable's API."""
+
+    api_url: str
+    config: Any
+    secrets: tuple[str, ...] = ()
+    """What must not be said, besides the credentials of the settings."""
+    is_watched: bool = True
+    """Whether secrets and cells are looked for in what it says."""
+
+    def run(
+        self,
+        command: str,
+        *,
+        catalog: Message | None = None,
+        state: Sequence[Message] | None = None,
+        on_fast_clock: bool = False,
+        has_debug: bool = False,
+    ) -> Run:
+        """Run a command to its end."""
+        with tempfile.TemporaryDirectory() as folder:
+            files = self._write_files(Path(folder), command, catalog, state)
+            ended = subprocess.run(  # noqa: S603 - our own script
+                [
+                    *(FAST_CLOCK if on_fast_clock else CONSOLE_SCRIPT),
+                    command,
+                    *files,
+                    *(["--debug"] if has_debug else []),
+                ],
+                cwd=REPOSITORY,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                encoding="utf-8",
+                timeout=LONGEST_RUN_SECONDS,
+                check=False,
+            )
+        run = Run(ended.returncode, ended.stdout, ended.stderr)
+        if self.is_watched:
+            self.assert_nothing_leaks(run)
+        return run
+
+    @contextmanager
+    def started(self, command: str, *, catalog: Message | None = None) -> Iterator[LiveRun]:
+        """A command that goes on running in the block; it is ended, if need be, after a minute."""
+        with tempfile.TemporaryDirectory() as folder:
+            files = self._write_files(Path(folder), command, catalog, None)
+            process = subprocess.Popen(  # noqa: S603 - our own script
+                [*CONSOLE_SCRIPT, command, *files],
+                cwd=REPOSITORY,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                encoding="utf-8",
+            )
+            bound = threading.Timer(LONGEST_RUN_SECONDS, process.kill)
+            bound.start()
+            try:
+                yield LiveRun(process)
+            finally:
+                bound.cancel()
+                process.kill()
+                process.wait()
+                if process.stdout is not None:
+                    process.stdout.close()
+
+    def discover(self) -> list[Message]:
+        """The streams that ``discover`` finds, in their order."""
+        return self.run("discover").streams
+
+    def read(self, catalog: Message, **more: Any) -> Run:  # noqa: ANN401 - as of run
+        """Read a configured catalog to its end."""
+        return self.run("read", catalog=catalog, **more)
+
+    def assert_nothing_leaks(self, run: Run) -> None:
+        """Refuse a secret anywhere in the output, and a cell outside a record message."""
+        said = run.stdout + run.stderr
+        leaked = [secret for secret in self._all_secrets() if secret in said]
+        beside_records = [
+            line for line in said.split("\n") if not line.startswith('{"type":"RECORD"')
+        ]
+        with_cells = [line for line in beside_records if CELL_MARK in line]
+
+        assert not leaked, "a secret is in the output"
+        assert not with_cells, with_cells
+
+    def _all_secrets(self) -> set[str]:
+        credentials = self.config.get("credentials") if isinstance(self.config, dict) else None
+        given = dict(credentials) if isinstance(credentials, dict) else {}
+        given.pop("auth_method", None)
+        if isinstance(self.config, dict):
+            given["legacy"] = self.config.get("api_key")
+        secrets = {*self.secrets, *(text for text in given.values() if isinstance(text, str))}
+        # A personal access token is an id and its secret; the latter alone is one as well.
+        secrets |= {secret.partition(".")[2] for secret in secrets}
+        return {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
+
+    def _environment(self) -> dict[str, str]:
+        unwanted = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "DEPLOYMENT_MODE"}
+        kept = {name: text for name, text in os.environ.items() if name not in unwanted}
+        return {**kept, "AIRTABLE_API_URL": self.api_url, "NO_PROXY": "127.0.0.1"}
+
+    def _write_files(
+        self,
+        folder: Path,
+        command: str,
+        catalog: Message | None,
+        state: Sequence[Message] | None,
+    ) -> list[str]:
+        contents = {
+            "config": None if command == "spec" else self.config,
+            "catalog": catalog,
+            "state": state,
+        }
+        arguments = []
+        for name, content in contents.items():
+            if content is not None:
+                path = folder / f"{name}.json"
+                path.write_text(json.dumps(content), "utf-8")
+                arguments += [f"--{name}", str(path)]
+        return arguments
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """Some bases of the simulator, and a token of their owner that sees only these."""
+
+    simulator: SimulatorProcess
+    bases: tuple[Message, ...]
+    token: str
+    settings: Message = field(default_factory=dict)
+
+    @property
+    def connector(self) -> Connector:
+        """The connector with this token, and the settings of this tenant."""
+        return self.connector_with()
+
+    def connector_with(self, **settings: Any) -> Connector:  # noqa: ANN401 - settings are JSON
+        """The connector with this token and other settings."""
+        config = {**a_config(self.token), **self.settings, **settings}
+        return Connector(self.simulator.url, config)
+
+    @property
+    def admin(self) -> AdminClient:
+        """Commands to the simulator."""
+        return self.simulator.admin
+
+    def stream_name(self, base: Message, table: Message) -> str:
+        """The stream of a table, by the rule for plain names."""
+        return "/".join(
+            (clean(base["name"]), clean(table["name"]), table["id"]),
+        )
+
+
+def a_tenant(
+    simulator: SimulatorProcess,
+    *bases: Message,
+    scopes: Collection[str] = READ_SCOPES,
+    **settings: Any,  # noqa: ANN401 - settings are JSON
+) -> Tenant:
+    """Load bases into the simulator, with a token and a user of their own."""
+    base_ids = simulator.admin.load({"bases": list(bases)})
+    token = simulator.admin.add_token(
+        scopes=list(scopes), base_ids=base_ids, user_id=f"usrEndToEnd{next(_users):06d}"
+    )
+    return Tenant(simulator, bases, token, settings)
+
+
+def a_config(token: str) -> Message:
+    """The settings of a source that signs in with a personal access token."""
+    return {"credentials": {"auth_method": "api_key", "api_key": token}}
+
+
+def clean(name: str) -> str:
+    """A name as the contract spells it: space to underscore, lower case, stripped."""
+    return name.replace(" ", "_").lower().strip()
+
+
+def a_catalog(streams: Sequence[Message], *, sync_mode: str = "full_refresh") -> Message:
+    """A configured catalog of streams; incremental is what PyAirbyte sends for each of them."""
+    return {
+        "streams": [
+            {
+                "stream": stream,
+                "sync_mode": sync_mode,
+                "destination_sync_mode": "overwrite",
+                "primary_key": stream.get("source_defined_primary_key"),
+                "cursor_field": stream.get("default_cursor_field"),
+            }
+            for stream in streams
+        ]
+    }
+
+
+def without_columns(stream: Message, *names: str) -> Message:
+    """The stream with some columns deselected."""
+    json_schema = stream["json_schema"]
+    kept = {key: given for key, given in json_schema["properties"].items() if key not in names}
+    return {**stream, "json_schema": {**json_schema, "properties": kept}}
+
+
+def an_upstream_stream(
+    base: Message, table: Message, types: Mapping[str, Message] | None = None
+) -> Message:
+    """A stream as Airbyte's own connector discovers it: no ids, every column text unless typed."""
+    text = {"type": ["null", "string"]}
+    columns = {clean(given["name"]): text for given in table["fields"]}
+    system = dict.fromkeys(("_airtable_id", "_airtable_created_time", "_airtable_table_name"), text)
+    return {
+        "name": f"{clean(base['name'])}/{clean(table['name'])}/{table['id']}",
+        "json_schema": {
+            "$schema": "https://json-schema.org/draft-07/schema#",
+            "type": "object",
+            "additionalProperties": True,
+            "properties": {**system, **columns, **(types or {})},
+        },
+        "supported_sync_modes": ["full_refresh"],
+        "is_resumable": True,
+    }

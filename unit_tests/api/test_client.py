@@ -1,0 +1,379 @@
+"""Airtable's endpoints: what is asked for, and what is made of the answers."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from source_airtable import __version__
+from source_airtable.api.auth import build_authenticator
+from source_airtable.api.client import (
+    AIRTABLE_MAX_URL_LENGTH,
+    API_URL_VARIABLE,
+    AirtableClient,
+    RecordQuery,
+)
+from source_airtable.api.rate_limit import AirtableBudget
+from source_airtable.api.wire_types import FieldId
+from source_airtable.errors import ContractError, InvalidConfigError
+from unit_tests.builders import API, BASE, NAME_FIELD, NOTES_FIELD, TABLE, TOKEN, a_page, a_record
+
+if TYPE_CHECKING:
+    import requests_mock
+
+    from source_airtable.config import Config
+    from unit_tests.fake_clock import FakeClock
+
+RECORDS = f"{API}/{BASE}/{TABLE}"
+TEN_OCLOCK = "Wed, 18 Nov 2026 10:00:00 GMT"
+
+
+def a_query(*field_ids: FieldId) -> RecordQuery:
+    """A query of one table."""
+    return RecordQuery(BASE, TABLE, field_ids)
+
+
+def a_long_query(url_length: int) -> RecordQuery:
+    """A query whose URL has exactly so many characters."""
+    shortest = len(f"{RECORDS}?pageSize=100&returnFieldsByFieldId=true&fields%5B%5D=")
+    return a_query(FieldId("f" * (url_length - shortest)))
+
+
+def pages_of(client: AirtableClient, query: RecordQuery | None = None) -> list[Any]:
+    """All pages of a table."""
+    return list(client.iter_record_pages(query or a_query()))
+
+
+def test_parameters(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
+    """A page is asked for with cells by field id, 100 records, and each field by itself."""
+    airtable.get(RECORDS, json=a_page())
+
+    pages_of(client, a_query(NAME_FIELD, NOTES_FIELD))
+
+    assert airtable.request_history[0].qs == {
+        "pageSize": ["100"],
+        "returnFieldsByFieldId": ["true"],
+        "fields[]": [NAME_FIELD, NOTES_FIELD],
+    }
+
+
+def test_every_field(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
+    """A query without fields does not name any, which to Airtable means all of them."""
+    airtable.get(RECORDS, json=a_page())
+
+    pages_of(client)
+
+    assert "fields[]" not in airtable.request_history[0].qs
+
+
+def test_page_size(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
+    """A smaller page can be asked for."""
+    airtable.get(RECORDS, json=a_page())
+
+    client.get_record_page(RecordQuery(BASE, TABLE, page_size_records=1))
+
+    assert airtable.request_history[0].qs["pageSize"] == ["1"]
+
+
+def test_offset_is_echoed(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
+    """The next page is asked for by the offset as Airtable sent it, and else in the same way."""
+    offset = "itr4DNjsWm4nRTmTN/recZfpJp2CzBe4nA3"
+    airtable.get(RECORDS, [{"json": a_page(offset=offset)}, {"json": a_page()}])
+
+    pages_of(client, a_query(NAME_FIELD))
+
+    first, second = (request.qs for request in airtable.request_history)
+    assert second == {**first, "offset": [offset]}
+
+
+def test_every_page_is_given(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
+    """All pages are given in Airtable's order, an empty one in the middle included."""
+    pages = [a_page("recA", offset="itrA/recA"), a_page(offset="itrA/recB"), a_page("recC")]
+    airtable.get(RECORDS, [{"json": page} for page in pages])
+
+    assert pages_of(client) == pages
+
+
+def test_pages_are_fetched_when_asked_for(
+    client: AirtableClient, airtable: requests_mock.Mocker
+) -> None:
+    """No page is fetched ahead of the reader."""
+    airtable.get(RECORDS, json=a_page("recA", offset="itrA/recA"))
+
+    next(client.iter_record_pages(a_query()))
+
+    assert airtable.call_count == 1
+
+
+@pytest.mark.parametrize("last", [{}, {"offset": ""}, {"offset": None}])
+def test_end_of_pages(
+    client: AirtableClient, airtable: requests_mock.Mocker, last: dict[str, Any]
+) -> None:
+    """A page without an offset is the last one."""
+    airtable.get(RECORDS, json={"records": [], **last})
+
+    assert len(pages_of(client)) == 1
+
+
+@pytest.mark.parametrize(
+    "offsets", [["itrA", "itrA"], ["itrA", "itrB", "itrA"], ["A", "B", "C", "D", "B"]]
+)
+def test_circle_of_offsets(
+    client: AirtableClient, airtable: requests_mock.Mocker, offsets: list[str]
+) -> None:
+    """An offset that comes back, at once or later, ends the scan instead of turning for ever."""
+    airtable.get(RECORDS, [{"json": a_page(offset=offset)} for offset in offsets])
+
+    with pytest.raises(ContractError) as caught:
+        pages_of(client)
+
+    assert (caught.value.facts["base"], caught.value.facts["table"]) == (BASE, TABLE)
+
+
+@pytest.mark.parametrize("offset", [7, ["itrA"], {"id": "itrA"}, True])
+def test_offset_that_is_no_text(
+    client: AirtableClient, airtable: requests_mock.Mocker, offset: object
+) -> None:
+    """An offset that is no text is not taken for the end."""
+    airtable.get(RECORDS, json={"records": [], "offset": offset})
+
+    with pytest.raises(ContractError):
+        pages_of(client)
+
+
+def test_bases_are_paged(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
+    """The list of bases is read to its end."""
+    airtable.get(
+        f"{API}/meta/bases",
+        [
+            {"json": {"bases": [{"id": "appA"}], "offset": "itrA"}},
+            {"json": {"bases": [{"id": "B"}]}},
+        ],
+    )
+
+    bases = client.list_bases()
+
+    assert bases == [{"id": "appA"}, {"id": "B"}]
+    assert [request.qs for request in airtable.request_history] == [{}, {"offset": ["itrA"]}]
+
+
+def test_circle_of_bases(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
+    """A list of bases that repeats itself is refused, too."""
+    airtable.get(f"{API}/meta/bases", json={"bases": [], "offset": "itrA"})
+
+    with pytest.raises(ContractError):
+        client.list_bases()
+
+
+def test_base_schema(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
+    """The tables of a base are one call."""
+    airtable.get(f"{API}/meta/bases/{BASE}/tables", json={"tables": [{"id": TABLE}]})
+
+    assert client.get_base_schema(BASE) == [{"id": TABLE}]
+
+
+@pytest.mark.parametrize(
+    ("url_length", "method"), [(14_900, "GET"), (15_000, "GET"), (15_001, "POST")]
+)
+def test_long_query(
+    client: AirtableClient, airtable: requests_mock.Mocker, url_length: int, method: str
+) -> None:
+    """A query goes by POST where its URL would be longer than Airtable takes, and only then."""
+    airtable.get(RECORDS, json=a_page())
+    airtable.post(f"{RECORDS}/listRecords", json=a_page())
+
+    pages_of(client, a_long_query(url_length))
+
+    assert airtable.request_history[0].method == method
+
+
+def test_longest_url(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
+    """The length is that of the URL which is sent, to the character."""
+    airtable.get(RECORDS, json=a_page())
+
+    pages_of(client, a_long_query(15_000))
+
+    assert len(airtable.request_history[0].url) == AIRTABLE_MAX_URL_LENGTH == 15_000
+
+
+def test_offset_makes_the_url_longer(
+    client: AirtableClient, airtable: requests_mock.Mocker
+) -> None:
+    """A page goes by POST where only its offset makes the URL too long."""
+    airtable.get(RECORDS, json=a_page(offset="itrA/recA"))
+    airtable.post(f"{RECORDS}/listRecords", json=a_page())
+
+    pages_of(client, a_long_query(15_000))
+
+    assert [request.method for request in airtable.request_history] == ["GET", "POST"]
+
+
+def test_body_of_a_long_query(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
+    """By POST everything is in the body, the offset of the next page included."""
+    query = a_long_query(15_001)
+    airtable.post(
+        f"{RECORDS}/listRecords", [{"json": a_page(offset="itrA/recA")}, {"json": a_page()}]
+    )
+
+    pages_of(client, query)
+
+    first = {"pageSize": 100, "returnFieldsByFieldId": True, "fields": list(query.field_ids)}
+    assert [request.json() for request in airtable.request_history] == [
+        first,
+        {**first, "offset": "itrA/recA"},
+    ]
+    assert [request.query for request in airtable.request_history] == ["", ""]
+
+
+def test_timeouts(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
+    """No request waits for ever, to be connected or to be answered."""
+    airtable.get(f"{API}/meta/bases", json={"bases": []})
+
+    client.list_bases()
+
+    timeouts: object = airtable.request_history[0].timeout
+    assert timeouts == (15.0, 90.0)
+
+
+def test_headers(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
+    """A request says who is asking, and with which token."""
+    airtable.get(f"{API}/meta/bases", json={"bases": []})
+
+    client.list_bases()
+
+    headers = airtable.request_history[0].headers
+    assert headers["User-Agent"] == f"source-airtable/{__version__}"
+    assert headers["Authorization"] == f"Bearer {TOKEN}"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8080/proxy", "http://127.0.0.1:8080/proxy/"])
+def test_moved_api(
+    config: Config,
+    clock: FakeClock,
+    airtable: requests_mock.Mocker,
+    monkeypatch: pytest.MonkeyPatch,
+    url: str,
+) -> None:
+    """AIRTABLE_API_URL moves every call to another address."""
+    monkeypatch.setenv(API_URL_VARIABLE, url)
+    airtable.get("http://127.0.0.1:8080/proxy/v0/meta/bases", json={"bases": []})
+
+    bases = AirtableClient(build_authenticator(config), AirtableBudget()).list_bases()
+
+    assert bases == []
+
+
+@pytest.mark.parametrize("url", ["api.airtable.com", "ftp://example.com", "file:///etc", ""])
+def test_refused_api_address(config: Config, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """AIRTABLE_API_URL must be an address of HTTP."""
+    monkeypatch.setenv(API_URL_VARIABLE, url)
+
+    with pytest.raises(InvalidConfigError, match="AIRTABLE_API_URL"):
+        AirtableClient(build_authenticator(config), AirtableBudget())
+
+
+def test_date_is_noted(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
+    """Airtable's clock is known from the Date of any answer."""
+    airtable.get(f"{API}/meta/bases", json={"bases": []}, headers={"Date": TEN_OCLOCK})
+
+    client.list_bases()
+
+    assert client.latest_date == datetime(2026, 11, 18, 10, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Date": "yesterday"}, {"Date": ""}])
+def test_no_usable_date(
+    client: AirtableClient, airtable: requests_mock.Mocker, headers: dict[str, str]
+) -> None:
+    """An answer without a usable Date leaves what an earlier one said."""
+    airtable.get(
+        f"{API}/meta/bases",
+        [
+            {"json": {"bases": []}, "headers": {"Date": TEN_OCLOCK}},
+            {"json": {"bases": []}, "headers": headers},
+        ],
+    )
+
+    client.list_bases()
+    client.list_bases()
+
+    assert client.latest_date == datetime(2026, 11, 18, 10, tzinfo=timezone.utc)
+
+
+def test_no_date_yet(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
+    """Without any usable Date, Airtable's clock is unknown."""
+    airtable.get(f"{API}/meta/bases", json={"bases": []})
+
+    client.list_bases()
+
+    assert client.latest_date is None
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {},
+        {"records": None},
+        {"records": {}},
+        {"records": "recA"},
+        {"records": ["recA"]},
+        {"records": [None]},
+        {"records": [{"fields": {}}]},
+        {"records": [{"id": 7, "fields": {}}]},
+        {"records": [{"id": "recA"}]},
+        {"records": [{"id": "recA", "fields": None}]},
+        {"records": [{"id": "recA", "fields": []}]},
+    ],
+)
+def test_malformed_page(
+    client: AirtableClient, airtable: requests_mock.Mocker, page: dict[str, Any]
+) -> None:
+    """A page that is not as Airtable documents it fails the scan, instead of losing records."""
+    airtable.get(RECORDS, json=page)
+
+    with pytest.raises(ContractError) as caught:
+        pages_of(client)
+
+    assert (caught.value.facts["base"], caught.value.facts["table"]) == (BASE, TABLE)
+
+
+@pytest.mark.parametrize("path", ["/meta/bases", f"/meta/bases/{BASE}/tables"])
+def test_malformed_list(client: AirtableClient, airtable: requests_mock.Mocker, path: str) -> None:
+    """An answer without the list that was asked for is not an empty list."""
+    airtable.get(API + path, json={})
+
+    with pytest.raises(ContractError):
+        client.list_bases() if path == "/meta/bases" else client.get_base_schema(BASE)
+
+
+def test_half_an_emoji(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
+    """A cell with half an emoji gets a replacement character, and the page is intact else."""
+    records = [a_record("recA", fldA="\ud83d"), a_record("recB", fldA="😀")]
+    airtable.get(RECORDS, text=json.dumps({"records": records}))
+
+    page = client.get_record_page(a_query())
+
+    assert [record["fields"]["fldA"] for record in page["records"]] == ["\ufffd", "😀"]
+
+
+def test_page_is_parsed_once(
+    client: AirtableClient, airtable: requests_mock.Mocker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page is parsed once, although error handler and client both need it."""
+    parsed: list[bytes] = []
+    loads = orjson.loads
+
+    def counting_loads(content: bytes) -> object:
+        parsed.append(content)
+        return loads(content)
+
+    monkeypatch.setattr(orjson, "loads", counting_loads)
+    airtable.get(RECORDS, json=a_page("recA"))
+
+    client.get_record_page(a_query())
+
+    assert len(parsed) == 1

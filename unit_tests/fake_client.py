@@ -1,0 +1,80 @@
+"""An `AirtableClient` without HTTP: it gives what it was told to give, and counts what is asked."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from source_airtable.errors import AirtableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from source_airtable.api.client import AirtableClient, RecordQuery
+    from source_airtable.api.wire_types import BaseDict, RecordPage, TableDict
+
+_Given = TypeVar("_Given")
+
+Schemas = dict[str, "Sequence[TableDict] | AirtableError"]
+
+
+class FakeClient:
+    """Bases, schemas by base id, and scans by table id; an error in their place is raised."""
+
+    def __init__(
+        self,
+        bases: Sequence[BaseDict] | AirtableError = (),
+        schemas: Mapping[str, Sequence[TableDict] | AirtableError] | None = None,
+    ) -> None:
+        self.bases = bases
+        self.schemas: Schemas = dict(schemas or {})
+        self.vanishing: set[str] = set()
+        """Bases whose tables are gone after they were listed once."""
+        self.record_errors: dict[str, AirtableError] = {}
+        """Why the records of a table are refused, by table id."""
+        self.scans: list[Sequence[RecordPage | AirtableError]] = []
+        """What each scan in turn gives, whichever table it is of."""
+        self.latest_date: datetime | None = None
+        self.budget = SimpleNamespace(calls=0, refusals=0, waited_seconds=0.0)
+        self.backoff_strategy = SimpleNamespace(retries=0)
+        self.calls: list[str] = []
+        """What was asked for, in order, such as `bases`, `schema app…` or `page tbl…`."""
+
+    def as_client(self) -> AirtableClient:
+        """Give this fake to code that wants the client."""
+        return cast("AirtableClient", self)
+
+    def list_bases(self) -> list[BaseDict]:
+        """List the bases."""
+        self.calls.append("bases")
+        return list(_or_raise(self.bases))
+
+    def get_base_schema(self, base_id: str) -> list[TableDict]:
+        """Get the tables of a base."""
+        self.calls.append(f"schema {base_id}")
+        tables = list(_or_raise(self.schemas[base_id]))
+        if base_id in self.vanishing:
+            self.schemas[base_id] = []
+        return tables
+
+    def get_record_page(self, query: RecordQuery) -> RecordPage:
+        """Get the first page of a table, which is empty."""
+        self.calls.append(f"records {query.table_id} {query.page_size_records}")
+        if query.table_id in self.record_errors:
+            raise self.record_errors[query.table_id]
+        return {"records": []}
+
+    def iter_record_pages(self, query: RecordQuery) -> Iterator[RecordPage]:
+        """Give the pages of the next scan."""
+        for page in self.scans.pop(0):
+            self.calls.append(f"page {query.table_id}")
+            if isinstance(page, AirtableError):
+                raise page
+            yield page
+
+
+def _or_raise(given: Sequence[_Given] | AirtableError) -> Sequence[_Given]:
+    if isinstance(given, AirtableError):
+        raise given
+    return given

@@ -1,0 +1,316 @@
+"""Names of streams and columns, before and after what destinations make of them."""
+
+from __future__ import annotations
+
+import re
+from random import Random  # noqa: TC003 - hypothesis reads annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from source_airtable.schema.names import (
+    SYSTEM_COLUMNS,
+    TableNames,
+    clean_name,
+    column_names,
+    reduce_name,
+    stream_name_of_ids,
+    stream_name_prefix,
+    stream_names,
+)
+from unit_tests.generated import FIELD_NAMES, airtable_ids, names_by_field_id
+
+COLUMNS_OF_OTHERS = (
+    "_ab_cdc_deleted_at",
+    "_airbyte_raw_id",
+    "_airbyte_extracted_at",
+    "_airbyte_loaded_at",
+    "_airbyte_generation_id",
+    "_airbyte_meta",
+)
+CONTACTS = TableNames("appLkNDICXNqxSDhG", "Sales CRM", "tblltp8DGLhqbUmjK", "Contacts")
+FIRST_ID, SECOND_ID, THIRD_ID = "fldAAAAAAAAAAAAAA", "fldBBBBBBBBBBBBBB", "fldCCCCCCCCCCCCCC"
+ID_PAIRS = st.lists(
+    st.tuples(airtable_ids("app"), airtable_ids("tbl")),
+    min_size=1,
+    max_size=4,
+    unique_by=lambda pair: "/".join(pair).lower(),
+)
+
+
+def as_in_a_destination(name: str) -> str:
+    """Change a name as PyAirbyte's normaliser does."""
+    normal = re.sub(r"[^a-z0-9]", "_", name.lower())
+    return f"_{normal}" if normal[:1].isdigit() else normal
+
+
+def spell(name: str) -> str:
+    """Reduce a name to the letters and digits that a destination keeps."""
+    return as_in_a_destination(name).replace("_", "")
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> list[TableNames]:
+    """Give the tables of an account, whose duplicated bases keep the ids of their tables."""
+    names = st.sampled_from(["a", "b"]) | FIELD_NAMES
+    table_ids = draw(st.lists(airtable_ids("tbl"), min_size=1, max_size=3, unique_by=str.lower))
+    base_ids = draw(st.lists(airtable_ids("app"), min_size=1, max_size=3, unique_by=str.lower))
+    base_names = {base_id: draw(names) for base_id in base_ids}
+    return [
+        TableNames(base_id, base_names[base_id], table_id, draw(names))
+        for base_id in base_ids
+        for table_id in table_ids
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "cleaned"),
+    [
+        ("Due Date", "due_date"),
+        ("Order Lines 📦", "order_lines_📦"),
+        ("a/b", "a/b"),
+        ("\tTabs\t", "tabs"),
+        (" Spaces ", "_spaces_"),
+        ("due\u00a0date", "due\u00a0date"),
+        ("İd", "i̇d"),
+        ("", ""),
+    ],
+)
+def test_cleaned_name(name: str, cleaned: str) -> None:
+    """A name is cleaned as Airbyte's own connector does it: spaces, then case, then the ends."""
+    assert cleaned == clean_name(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "reduced"),
+    [("Due Date", "due_date"), ("due-date", "due_date"), ("_a_", "a"), ("名前", ""), ("", "")],
+)
+def test_reduced_name(name: str, reduced: str) -> None:
+    """Reducing leaves what a destination can tell apart."""
+    assert reduced == reduce_name(name)
+
+
+def test_plain_names_stay() -> None:
+    """Fields with names of their own have them as columns."""
+    names = column_names({FIRST_ID: "Due Date", SECOND_ID: "7 days", THIRD_ID: "Straße 1"})
+
+    assert names == {FIRST_ID: "due_date", SECOND_ID: "7_days", THIRD_ID: "straße_1"}
+
+
+def test_colliding_names_are_suffixed() -> None:
+    """Fields whose columns a destination would merge both get their id, the others do not."""
+    names = column_names({FIRST_ID: "Due Date", SECOND_ID: "Notes", THIRD_ID: "notes!"})
+
+    assert names == {
+        FIRST_ID: "due_date",
+        SECOND_ID: f"notes_{SECOND_ID}",
+        THIRD_ID: f"notes!_{THIRD_ID}",
+    }
+
+
+@pytest.mark.parametrize("name", ["", " ", "///", "📦", "名前", "\t", "\u00a0", "___"])
+def test_name_of_which_nothing_is_left(name: str) -> None:
+    """A name without a letter or digit gets the field's id."""
+    names = column_names({FIRST_ID: name})
+
+    assert names == {FIRST_ID: f"{clean_name(name)}_{FIRST_ID}"}
+
+
+@pytest.mark.parametrize("name", ["Airtable ID", *SYSTEM_COLUMNS, *COLUMNS_OF_OTHERS])
+def test_name_of_a_column_that_is_there_already(name: str) -> None:
+    """A field called like a system column, ours or Airbyte's, gets its id."""
+    names = column_names({FIRST_ID: name})
+
+    assert names == {FIRST_ID: f"{clean_name(name)}_{FIRST_ID}"}
+
+
+def test_name_that_imitates_a_suffixed_one() -> None:
+    """A field called as another one is after suffixing is suffixed as well."""
+    names = column_names({FIRST_ID: "a", SECOND_ID: "A", THIRD_ID: f"A {FIRST_ID}"})
+
+    assert names == {
+        FIRST_ID: f"a_{FIRST_ID}",
+        SECOND_ID: f"a_{SECOND_ID}",
+        THIRD_ID: f"a_{FIRST_ID.lower()}_{THIRD_ID}",
+    }
+
+
+def test_long_names_keep_their_ids_when_they_collide() -> None:
+    """Where a suffix does not fit, the name is cut and not the id."""
+    names = column_names({FIRST_ID: "x" * 255, SECOND_ID: "x" * 255 + "y"})
+
+    assert names == {
+        FIRST_ID: "x" * 237 + f"_{FIRST_ID}",
+        SECOND_ID: "x" * 237 + f"_{SECOND_ID}",
+    }
+
+
+@settings(deadline=None, max_examples=70)
+@given(names=names_by_field_id())
+def test_columns_stay_apart_in_a_destination(names: dict[str, str]) -> None:
+    """No two fields of a table share a column, whatever they are called."""
+    arrived = [as_in_a_destination(column) for column in column_names(names).values()]
+
+    assert len(names) == len(set(arrived))
+
+
+@settings(deadline=None, max_examples=70)
+@given(names=names_by_field_id())
+def test_columns_never_lose_their_whole_name(names: dict[str, str]) -> None:
+    """A destination finds a letter or digit in every column's name."""
+    assert all(spell(column) for column in column_names(names).values())
+
+
+@settings(deadline=None, max_examples=70)
+@given(names=names_by_field_id())
+def test_columns_shadow_no_system_column(names: dict[str, str]) -> None:
+    """No field takes the place of a system column, ours or Airbyte's."""
+    taken = {as_in_a_destination(name) for name in (*SYSTEM_COLUMNS, *COLUMNS_OF_OTHERS)}
+    arrived = {as_in_a_destination(column) for column in column_names(names).values()}
+
+    assert taken.isdisjoint(arrived)
+
+
+@settings(deadline=None, max_examples=70)
+@given(names=names_by_field_id())
+def test_columns_fit_airtables_own_limit(names: dict[str, str]) -> None:
+    """No column has a name of more than 255 characters."""
+    assert max(len(column) for column in column_names(names).values()) <= 255
+
+
+@settings(deadline=None, max_examples=70)
+@given(names=names_by_field_id(), randomness=st.randoms(use_true_random=False))
+def test_columns_do_not_depend_on_order(names: dict[str, str], randomness: Random) -> None:
+    """Fields that are moved keep their columns."""
+    moved = list(names)
+    randomness.shuffle(moved)
+
+    assert column_names(names) == column_names({field_id: names[field_id] for field_id in moved})
+
+
+@settings(deadline=None, max_examples=70)
+@given(names=names_by_field_id(), added_name=FIELD_NAMES, added_id=airtable_ids("fld"))
+def test_columns_stay_when_a_field_is_added(
+    names: dict[str, str], added_name: str, added_id: str
+) -> None:
+    """A new field that collides with none leaves the columns of the others as they are."""
+    before = column_names(names)
+    plain = clean_name(added_name)[:255]
+    new = {spell(plain), spell(f"{plain[:237]}_{added_id}")}
+    old = {spell(name) for name in before.values()}
+    old |= {spell(clean_name(name)[:255]) for name in names.values()}
+    if added_id.lower() in {field_id.lower() for field_id in names} or new & old:
+        return
+    after = column_names({**names, added_id: added_name})
+
+    assert before == {field_id: after[field_id] for field_id in names}
+
+
+def test_stream_name() -> None:
+    """A stream is called by base, table and the table's id."""
+    assert stream_names([CONTACTS]) == ["sales_crm/contacts/tblltp8DGLhqbUmjK"]
+
+
+def test_stream_name_with_base_id() -> None:
+    """With the setting, the base's id is the second part of the name."""
+    names = stream_names([CONTACTS], add_base_id=True)
+
+    assert names == ["sales_crm/appLkNDICXNqxSDhG/contacts/tblltp8DGLhqbUmjK"]
+
+
+def test_stream_name_of_ids() -> None:
+    """A stream may be called by ids alone, which no rename changes."""
+    name = stream_name_of_ids(CONTACTS.base_id, CONTACTS.table_id)
+
+    assert name == "appLkNDICXNqxSDhG/tblltp8DGLhqbUmjK"
+
+
+def test_stream_name_prefix() -> None:
+    """The streams of a base begin with its cleaned name."""
+    assert stream_name_prefix("Sales CRM") == "sales_crm/"
+
+
+def test_streams_of_a_duplicated_base() -> None:
+    """Tables that share names and id with those of a duplicated base get the base's id."""
+    copy = TableNames("appCopyCopyCopy01", "sales crm", CONTACTS.table_id, "Contacts")
+    other = TableNames("appCopyCopyCopy01", "sales crm", "tblOrders0rders00", "Orders")
+
+    assert stream_names([CONTACTS, copy, other]) == [
+        "sales_crm/appLkNDICXNqxSDhG/contacts/tblltp8DGLhqbUmjK",
+        "sales_crm/appCopyCopyCopy01/contacts/tblltp8DGLhqbUmjK",
+        "sales_crm/orders/tblOrders0rders00",
+    ]
+
+
+def test_long_stream_name_is_shared_out() -> None:
+    """Where base and table name are too long together, both are cut and the id is kept."""
+    long = TableNames("appLkNDICXNqxSDhG", "b" * 255, "tblltp8DGLhqbUmjK", "t" * 255)
+
+    assert stream_names([long]) == ["b" * 90 + "/" + "t" * 91 + "/tblltp8DGLhqbUmjK"]
+
+
+def test_short_table_name_leaves_its_room_to_the_base() -> None:
+    """Only the name that is too long is cut."""
+    long = TableNames("appLkNDICXNqxSDhG", "b" * 255, "tblltp8DGLhqbUmjK", "Orders")
+
+    assert stream_names([long]) == ["b" * 175 + "/orders/tblltp8DGLhqbUmjK"]
+
+
+def test_stream_name_is_cut_between_characters() -> None:
+    """A character of several bytes is kept whole or left out."""
+    long = TableNames("appLkNDICXNqxSDhG", "é" * 255, "tblltp8DGLhqbUmjK", "Orders")
+
+    assert stream_names([long]) == ["é" * 87 + "/orders/tblltp8DGLhqbUmjK"]
+
+
+@settings(deadline=None, max_examples=60)
+@given(account=tables(), add_base_id=st.booleans())
+def test_streams_stay_apart_in_a_destination(
+    account: list[TableNames], *, add_base_id: bool
+) -> None:
+    """No two tables share a stream, not even those of duplicated bases with equal ids."""
+    names = stream_names(account, add_base_id=add_base_id)
+
+    assert len(account) == len({as_in_a_destination(name) for name in names})
+
+
+@settings(deadline=None, max_examples=60)
+@given(account=tables(), add_base_id=st.booleans())
+def test_stream_names_are_bounded(account: list[TableNames], *, add_base_id: bool) -> None:
+    """No stream has a name of more than 200 bytes."""
+    names = stream_names(account, add_base_id=add_base_id)
+
+    assert max(len(name.encode()) for name in names) <= 200
+
+
+@settings(deadline=None, max_examples=60)
+@given(account=tables(), add_base_id=st.booleans())
+def test_stream_names_keep_their_ids(account: list[TableNames], *, add_base_id: bool) -> None:
+    """Every stream's name ends with the table's whole id, and holds the base's if asked to."""
+    names = stream_names(account, add_base_id=add_base_id)
+
+    assert all(
+        name.endswith(f"/{table.table_id}") and (not add_base_id or f"/{table.base_id}/" in name)
+        for name, table in zip(names, account, strict=True)
+    )
+
+
+@settings(deadline=None, max_examples=60)
+@given(account=tables(), randomness=st.randoms(use_true_random=False))
+def test_stream_names_do_not_depend_on_order(account: list[TableNames], randomness: Random) -> None:
+    """Tables and bases that are moved keep their streams."""
+    moved = list(account)
+    randomness.shuffle(moved)
+    named = dict(zip(moved, stream_names(moved), strict=True))
+
+    assert stream_names(account) == [named[table] for table in account]
+
+
+@settings(deadline=None, max_examples=50)
+@given(pairs=ID_PAIRS)
+def test_streams_called_by_ids_stay_apart(pairs: list[tuple[str, str]]) -> None:
+    """No two tables share a stream that is called by ids."""
+    called = {as_in_a_destination(stream_name_of_ids(*pair)) for pair in pairs}
+
+    assert len(pairs) == len(called)

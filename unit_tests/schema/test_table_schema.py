@@ -1,0 +1,132 @@
+"""Tables are read as far as Airtable describes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from source_airtable.schema.field_types import json_schema_of
+from source_airtable.schema.table_schema import parse_table
+from unit_tests.field_type_samples import VARIANTS
+from unit_tests.generated import JSON_VALUES
+from unit_tests.tables import BASE_ID, TABLE_ID, a_field, a_table, a_table_answer, ids
+
+NAME = a_field()
+EMAIL = a_field("email", field_id="fldE7HaB2vir3yxCY", name="E-mail")
+
+
+def test_table_is_known_by_both_ids() -> None:
+    """A table is identified by its base's id and its own, since copies of bases keep the latter."""
+    assert a_table(NAME).key == (BASE_ID, TABLE_ID)
+
+
+def test_names_are_airtables() -> None:
+    """Base and table have the names that Airtable gives."""
+    table = a_table(NAME)
+
+    assert (table.base_name, table.table_name) == ("Sales CRM", "Contacts")
+
+
+def test_fields_keep_their_order() -> None:
+    """Fields come in Airtable's order."""
+    assert ids(a_table(EMAIL, NAME).fields) == [EMAIL["id"], NAME["id"]]
+
+
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS.keys())
+def test_field_keeps_what_decides_its_column(variant: dict[str, Any]) -> None:
+    """Of a field's options at least those are kept that decide its column."""
+    (field,) = a_table(variant["field"]).fields
+
+    assert variant["json_schema"] == json_schema_of(field)
+
+
+def test_field_keeps_its_description() -> None:
+    """A field has the words that Airtable gives it."""
+    (field,) = a_table({**NAME, "description": "As it is registered."}).fields
+
+    assert field["description"] == "As it is registered."
+
+
+@pytest.mark.parametrize("options", [{}, {"options": None}], ids=["missing", "null"])
+def test_field_without_options(options: dict[str, object]) -> None:
+    """A field whose options are missing or null has none."""
+    (field,) = a_table({**NAME, **options}).fields
+
+    assert field.get("options") is None
+
+
+def test_primary_field() -> None:
+    """The primary field is known by its id."""
+    assert a_table(EMAIL, NAME, primaryFieldId=NAME["id"]).primary_field_id == NAME["id"]
+
+
+@pytest.mark.parametrize("primary", ["fldGone0000000000", None])
+def test_primary_field_that_is_not_among_the_fields(primary: object) -> None:
+    """A primary field that the table does not list is none."""
+    assert a_table(NAME, primaryFieldId=primary).primary_field_id is None
+
+
+@pytest.mark.parametrize("table_id", [None, 7, ["tblltp8DGLhqbUmjK"]])
+def test_table_without_an_id(table_id: object) -> None:
+    """A table without an id is none, since nothing could ask for its records."""
+    answer: Any = a_table_answer(NAME, id=table_id)
+
+    assert parse_table({"id": BASE_ID}, answer) is None
+
+
+@pytest.mark.parametrize("name", [None, ""])
+def test_base_and_table_without_a_name(name: Any) -> None:  # noqa: ANN401 - malformed
+    """Without names, base and table are called by their ids."""
+    answer: Any = a_table_answer(NAME, name=name)
+    table = parse_table({"id": BASE_ID, "name": name}, answer)
+
+    assert table is not None
+    assert (table.base_name, table.table_name) == (BASE_ID, TABLE_ID)
+
+
+@pytest.mark.parametrize("fields", [None, {}, "fields", 7])
+def test_fields_that_are_no_list(fields: object) -> None:
+    """A table without a list of fields has none."""
+    assert a_table(fields=fields).fields == ()
+
+
+@pytest.mark.parametrize("field", [None, [], "fldE7HaB2vir3yxCY", {}, {"id": None}, {"id": 7}])
+def test_malformed_field_is_left_out(field: object) -> None:
+    """A field that cannot be asked for is left out, the others stay."""
+    table = a_table(fields=[field, NAME])
+
+    assert ids(table.fields) == [NAME["id"]]
+
+
+@pytest.mark.parametrize("name", [None, ""])
+def test_field_without_a_name(name: object) -> None:
+    """A field without a name is called by its id."""
+    (field,) = a_table({**NAME, "name": name}).fields
+
+    assert field["name"] == NAME["id"]
+
+
+@pytest.mark.parametrize("field_type", [None, ""])
+def test_field_without_a_type(field_type: object) -> None:
+    """A field without a type is of an unknown one."""
+    (field,) = a_table({**NAME, "type": field_type}).fields
+
+    assert field["type"] == "unknown"
+
+
+def test_second_field_of_the_same_id() -> None:
+    """A field that is listed twice is one field."""
+    table = a_table(NAME, {**NAME, "name": "Again"})
+
+    assert [field["name"] for field in table.fields] == ["Company Name"]
+
+
+@settings(deadline=None, max_examples=60)
+@given(name=JSON_VALUES, fields=JSON_VALUES, primary=JSON_VALUES)
+def test_any_answer_is_read(name: object, fields: object, primary: object) -> None:
+    """Whatever JSON Airtable sends for a table with an id, it is a table."""
+    table = a_table(name=name, fields=fields, primaryFieldId=primary)
+
+    assert (table.table_id, type(table.table_name)) == (TABLE_ID, str)

@@ -1,0 +1,198 @@
+"""The queue between workers and writer: permits for pages, and an end for everybody who waits."""
+
+from __future__ import annotations
+
+import threading
+from queue import Empty, Full
+from typing import TYPE_CHECKING
+
+import pytest
+from airbyte_cdk.sources.types import Record
+
+from source_airtable.streams.read_queue import (
+    QUEUE_SIZE_ITEMS,
+    LastRecordOfPage,
+    ReadQueue,
+    SyncAbandonedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SOON = 5.0
+"""Seconds within which a thread has to end; only a failing test waits for them."""
+
+
+def a_record() -> Record:
+    """A record that is not its page's last."""
+    return Record({}, "contacts")
+
+
+def a_last_record() -> LastRecordOfPage:
+    """A page's last record."""
+    return LastRecordOfPage({}, "contacts")
+
+
+def permits_of(queue: ReadQueue) -> int:
+    """How many pages may be fetched now; to ask by waiting would take real time."""
+    return queue._permits._value  # noqa: SLF001
+
+
+class Worker:
+    """A thread that does one thing and remembers how it ended."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self._work = work
+        self.failure: Exception | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except Exception as failure:  # noqa: BLE001 - kept for the assertion
+            self.failure = failure
+
+    def ends_within(self, seconds: float) -> bool:
+        """Whether it ends."""
+        self._thread.join(timeout=seconds)
+        return not self._thread.is_alive()
+
+
+def test_items_leave_in_order() -> None:
+    """What is put first leaves first."""
+    queue = ReadQueue(pages_in_flight=1)
+    records = [a_record(), a_last_record()]
+    for record in records:
+        queue.put(record)
+
+    assert [queue.get(), queue.get()] == records
+
+
+def test_permits() -> None:
+    """As many pages may be in flight as the queue was made for."""
+    queue = ReadQueue(pages_in_flight=2)
+    queue.acquire_page()
+
+    assert permits_of(queue) == 1
+
+
+def test_permit_returns_with_the_last_record() -> None:
+    """A page's permit comes back when its last record leaves the queue, not before."""
+    queue = ReadQueue(pages_in_flight=1)
+    queue.acquire_page()
+    permits = [permits_of(queue)]
+    for record in (a_record(), a_last_record()):
+        queue.put(record)
+        permits.append(permits_of(queue))
+    for _ in range(2):
+        queue.get()
+        permits.append(permits_of(queue))
+
+    assert permits == [0, 0, 0, 0, 1]
+
+
+def test_permit_is_waited_for() -> None:
+    """A worker without a permit waits until a page is written."""
+    queue = ReadQueue(pages_in_flight=1)
+    queue.acquire_page()
+    worker = Worker(queue.acquire_page)
+    queue.put(a_last_record())
+    queue.get()
+
+    assert worker.ends_within(SOON)
+    assert permits_of(queue) == 0
+
+
+def test_released_permit() -> None:
+    """A page without a last record gives its permit back by itself."""
+    queue = ReadQueue(pages_in_flight=1)
+    queue.acquire_page()
+    queue.release_page()
+
+    assert permits_of(queue) == 1
+
+
+def test_bound() -> None:
+    """The queue holds so many items and no more."""
+    queue = ReadQueue(pages_in_flight=1)
+    for _ in range(QUEUE_SIZE_ITEMS):
+        queue.put(a_record(), block=False)
+
+    with pytest.raises(Full):
+        queue.put(a_record(), block=False)
+
+
+def test_get_without_waiting() -> None:
+    """An empty queue can be asked without waiting."""
+    with pytest.raises(Empty):
+        ReadQueue(pages_in_flight=1).get(block=False)
+
+
+def test_abandoned_putters() -> None:
+    """Workers that wait for room end when the sync is abandoned, at their next record at last."""
+    queue = ReadQueue(pages_in_flight=1)
+    for _ in range(QUEUE_SIZE_ITEMS):
+        queue.put(a_record())
+
+    def put_for_ever() -> None:
+        while True:
+            queue.put(a_record())
+
+    workers = [Worker(put_for_ever) for _ in range(8)]
+    queue.abandon()
+
+    assert all(worker.ends_within(SOON) for worker in workers)
+    assert {type(worker.failure) for worker in workers} == {SyncAbandonedError}
+
+
+def test_abandoned_permit_waiters() -> None:
+    """Workers that wait for a permit all end when the sync is abandoned."""
+    queue = ReadQueue(pages_in_flight=1)
+    queue.acquire_page()
+    workers = [Worker(queue.acquire_page) for _ in range(8)]
+    queue.abandon()
+
+    assert all(worker.ends_within(SOON) for worker in workers)
+    assert {type(worker.failure) for worker in workers} == {SyncAbandonedError}
+
+
+def test_abandoned_sleepers() -> None:
+    """Workers that sleep wake up and end when the sync is abandoned."""
+    queue = ReadQueue(pages_in_flight=1)
+    workers = [Worker(lambda: queue.sleep(3_600.0)) for _ in range(8)]
+    queue.abandon()
+
+    assert all(worker.ends_within(SOON) for worker in workers)
+    assert {type(worker.failure) for worker in workers} == {SyncAbandonedError}
+
+
+def test_sleep() -> None:
+    """A sleep ends by itself while the sync goes on."""
+    worker = Worker(lambda: ReadQueue(pages_in_flight=1).sleep(0.0))
+
+    assert worker.ends_within(SOON)
+    assert worker.failure is None
+
+
+def test_abandoned_queue_is_empty() -> None:
+    """What was queued is thrown away."""
+    queue = ReadQueue(pages_in_flight=1)
+    queue.put(a_record())
+    queue.abandon()
+
+    assert queue.empty()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [lambda queue: queue.put(a_record()), ReadQueue.acquire_page, lambda queue: queue.sleep(1.0)],
+    ids=["put", "acquire_page", "sleep"],
+)
+def test_abandoned_queue_takes_nothing(use: Callable[[ReadQueue], None]) -> None:
+    """Nothing can be put, asked for or slept upon afterwards."""
+    queue = ReadQueue(pages_in_flight=1)
+    queue.abandon()
+
+    with pytest.raises(SyncAbandonedError):
+        use(queue)

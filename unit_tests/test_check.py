@@ -1,0 +1,260 @@
+"""The connection check: what stands in the way of a sync, found with few calls."""
+
+from __future__ import annotations
+
+import pytest
+
+from source_airtable.api.wire_types import BaseId
+from source_airtable.check import ConnectionCheck
+from source_airtable.errors import (
+    AccessDeniedError,
+    AirtableError,
+    AirtableUnavailableError,
+    BaseNotFoundError,
+    InvalidTokenError,
+    MissingScopeError,
+    NoBaseError,
+    QuotaExceededError,
+    TableNotFoundError,
+)
+from unit_tests.builders import TABLE, a_base, a_config, a_table
+from unit_tests.fake_client import FakeClient
+
+
+def an_account(base_count: int) -> FakeClient:
+    """Bases appA00…, called Base 0…, each with the table tblA00…, called Table 0…."""
+    names = [f"A{number:02d}" for number in range(base_count)]
+    return FakeClient(
+        bases=[a_base(f"app{name}", f"Base {number}") for number, name in enumerate(names)],
+        schemas={
+            f"app{name}": [a_table(f"tbl{name}", f"Table {number}")]
+            for number, name in enumerate(names)
+        },
+    )
+
+
+def check(client: FakeClient, **settings: object) -> None:
+    """Run the check."""
+    ConnectionCheck(client.as_client(), a_config(**settings)).run()
+
+
+def failure_of(client: FakeClient, **settings: object) -> AirtableError:
+    """What the check finds."""
+    with pytest.raises(AirtableError) as caught:
+        check(client, **settings)
+    return caught.value
+
+
+def test_calls_for_one_base() -> None:
+    """An account with one base is checked with three calls, for one record at most."""
+    client = an_account(1)
+
+    check(client)
+
+    assert client.calls == ["bases", "schema appA00", "records tblA00 1"]
+
+
+def test_ten_bases_at_most() -> None:
+    """Of a large account ten bases are checked, one table each."""
+    client = an_account(25)
+
+    check(client)
+
+    assert len(client.calls) == 1 + 10 + 10
+    assert {call.split()[0] for call in client.calls} == {"bases", "schema", "records"}
+
+
+def test_listed_bases_are_all_checked() -> None:
+    """Bases that the settings name are checked, however many they are."""
+    client = an_account(15)
+
+    check(client, base_ids=[f"appA{number:02d}" for number in range(12)])
+
+    assert len(client.calls) == 1 + 12 + 12
+
+
+def test_one_table_of_each_base() -> None:
+    """One table tells for its base."""
+    client = FakeClient([a_base()], {a_base()["id"]: [a_table("tblA"), a_table("tblB")]})
+
+    check(client)
+
+    assert [call for call in client.calls if call.startswith("records")] == ["records tblA 1"]
+
+
+def test_table_by_name() -> None:
+    """A table may be named by its name, in any case."""
+    client = an_account(2)
+
+    check(client, table_ids=["TABLE 1"])
+
+    assert client.calls[-1] == "records tblA01 1"
+
+
+@pytest.mark.parametrize("entry", ["tblA14", "Table 14"])
+def test_table_in_the_fifteenth_base(entry: str) -> None:
+    """A table that the settings name is found behind the first ten bases, too."""
+    client = an_account(30)
+
+    check(client, table_ids=[entry])
+
+    assert len(client.calls) == 1 + 20 + 1
+    assert client.calls[-1] == "records tblA14 1"
+
+
+def test_unknown_table() -> None:
+    """A table that no base has is named, when all bases have been looked through."""
+    client = an_account(12)
+
+    failure = failure_of(client, table_ids=["tblA03", "Tabel 4"])
+
+    assert isinstance(failure, TableNotFoundError)
+    assert failure.facts == {"setting": "table_ids", "table": "Tabel 4"}
+    assert len(client.calls) == 1 + 12
+
+
+def test_unknown_base() -> None:
+    """A base that the token does not see is named, before anything else is asked for."""
+    client = an_account(2)
+
+    failure = failure_of(client, base_ids=["appA01", "appB", "Marketing"])
+
+    assert isinstance(failure, BaseNotFoundError)
+    assert failure.facts == {"setting": "base_ids", "base": "appB, Marketing"}
+    assert client.calls == ["bases"]
+
+
+def test_refused_list_of_bases() -> None:
+    """A token that may not list bases lacks the scope for schemas."""
+    failure = failure_of(FakeClient(AccessDeniedError(status=403)))
+
+    assert isinstance(failure, MissingScopeError)
+    assert "scope: schema.bases:read" in str(failure)
+
+
+def test_refused_token() -> None:
+    """A token that Airtable does not accept is called so."""
+    assert isinstance(failure_of(FakeClient(InvalidTokenError(status=401))), InvalidTokenError)
+
+
+def test_refused_records() -> None:
+    """A token that may see tables but no records lacks the scope for records."""
+    client = an_account(1)
+    client.record_errors["tblA00"] = AccessDeniedError(status=403, base="appA00", table="tblA00")
+
+    failure = failure_of(client)
+
+    assert isinstance(failure, MissingScopeError)
+    assert failure.facts == {
+        "scope": "data.records:read",
+        "base_name": "Base 0",
+        "table_name": "Table 0",
+        "status": 403,
+        "base": "appA00",
+        "table": "tblA00",
+    }
+
+
+def test_used_up_month_on_records() -> None:
+    """A used-up month shows on records, for schemas are still given, and is reported as it is."""
+    client = an_account(1)
+    client.record_errors["tblA00"] = QuotaExceededError(status=429)
+
+    assert isinstance(failure_of(client), QuotaExceededError)
+
+
+def test_used_up_month_on_the_only_schema() -> None:
+    """A used-up month is not reported as if a base had to be shared."""
+    client = an_account(1)
+    client.schemas["appA00"] = QuotaExceededError(status=429, base="appA00")
+
+    assert isinstance(failure_of(client), QuotaExceededError)
+
+
+def test_no_base() -> None:
+    """A token that sees no base can read nothing."""
+    failure = failure_of(FakeClient([]))
+
+    assert isinstance(failure, NoBaseError)
+    assert "no base is shared with it" in str(failure)
+
+
+def test_bases_through_interfaces_only() -> None:
+    """Bases that are seen through an interface only cannot be read."""
+    failure = failure_of(FakeClient([a_base(level="none")]))
+
+    assert isinstance(failure, NoBaseError)
+    assert "no role on any of the bases" in str(failure)
+
+
+def test_listed_base_through_an_interface_only() -> None:
+    """Such a base fails the check where the settings name it."""
+    failure = failure_of(FakeClient([a_base(level="none"), a_base("appB")]), base_ids=["Sales CRM"])
+
+    assert isinstance(failure, BaseNotFoundError)
+    assert "Sales CRM (appLkNDICXNqxSDhG)" in str(failure)
+
+
+def test_bases_without_tables() -> None:
+    """Bases without a table leave nothing to read."""
+    failure = failure_of(FakeClient([a_base("appA")], {"appA": []}))
+
+    assert isinstance(failure, NoBaseError)
+    assert "has a table that can be read" in str(failure)
+
+
+def test_unreadable_base(caplog: pytest.LogCaptureFixture) -> None:
+    """A base that cannot be read is only warned of."""
+    client = an_account(2)
+    client.schemas["appA00"] = AccessDeniedError(status=403, base="appA00")
+
+    check(client)
+
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 1
+    assert "Base 0 (appA00)" in warnings[0]
+
+
+def test_unreadable_base_that_is_listed() -> None:
+    """A base that cannot be read fails the check where the settings name it."""
+    client = an_account(2)
+    client.schemas["appA00"] = AccessDeniedError(status=403, base="appA00")
+
+    failure = failure_of(client, base_ids=["appA00", "appA01"])
+
+    assert isinstance(failure, BaseNotFoundError)
+    assert failure.facts["base"] == "Base 0 (appA00)"
+
+
+def test_only_unreadable_bases() -> None:
+    """Where no base can be read, the check says so and tells what the first one answered."""
+    client = an_account(1)
+    client.schemas["appA00"] = AccessDeniedError(status=403, base="appA00")
+
+    failure = failure_of(client)
+
+    assert isinstance(failure, NoBaseError)
+    assert (failure.facts["status"], failure.facts["base"]) == (403, "Base 0 (appA00)")
+
+
+def test_outage() -> None:
+    """An outage fails the check as what it is, and is not taken for a base to skip."""
+    client = an_account(2)
+    client.schemas["appA01"] = AirtableUnavailableError(status=503)
+
+    failure = failure_of(client)
+
+    assert isinstance(failure, AirtableUnavailableError)
+    assert failure.facts["base_name"] == "Base 1"
+
+
+def test_table_of_a_listed_base() -> None:
+    """Both settings together select: the table of that name in that base alone."""
+    client = FakeClient(
+        [a_base("appA", "A"), a_base("appB", "B")],
+        {"appA": [a_table()], "appB": [a_table()]},
+    )
+
+    check(client, base_ids=["B"], table_ids=[TABLE])
+
+    assert client.calls == ["bases", f"schema {BaseId('appB')}", f"records {TABLE} 1"]

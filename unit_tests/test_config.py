@@ -1,0 +1,203 @@
+"""The source's settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from source_airtable.config import Config, PersonalAccessToken, migrate_config, parse_config
+from source_airtable.errors import InvalidConfigError
+from unit_tests.builders import TOKEN
+
+CREDENTIALS = {"auth_method": "api_key", "api_key": TOKEN}
+
+
+def refusal_of(**settings: object) -> InvalidConfigError:
+    """The error that settings are refused with."""
+    with pytest.raises(InvalidConfigError) as caught:
+        parse_config({"credentials": CREDENTIALS, **settings})
+    return caught.value
+
+
+def test_defaults() -> None:
+    """A token is enough; the rest has defaults."""
+    assert parse_config({"credentials": CREDENTIALS}) == Config(
+        credentials=PersonalAccessToken(api_key=TOKEN),
+        base_ids=(),
+        table_ids=(),
+        add_base_id_to_stream_name=False,
+        stream_names="names",
+        column_names="names",
+        on_missing_table="fail",
+        num_workers=25,
+        requests_per_second_per_base=5,
+    )
+
+
+def test_all_settings() -> None:
+    """Each setting is taken over."""
+    settings: dict[str, Any] = {
+        "base_ids": ["appLkNDICXNqxSDhG"],
+        "table_ids": ["Contacts"],
+        "add_base_id_to_stream_name": True,
+        "stream_names": "ids",
+        "column_names": "ids",
+        "on_missing_table": "skip",
+        "num_workers": 2,
+        "requests_per_second_per_base": 1,
+    }
+
+    config = parse_config({"credentials": CREDENTIALS, **settings})
+
+    assert config.model_dump(mode="json") == {"credentials": CREDENTIALS, **settings}
+
+
+@pytest.mark.parametrize("name", [name for name in Config.model_fields if name != "credentials"])
+def test_null_of_a_form(name: str) -> None:
+    """A setting that a form leaves open has its default."""
+    assert parse_config({"credentials": CREDENTIALS, name: None}) == parse_config(
+        {"credentials": CREDENTIALS}
+    )
+
+
+def test_unknown_settings() -> None:
+    """A setting of another version, or of Airbyte's own connector, is ignored at any level."""
+    config = parse_config({"credentials": {**CREDENTIALS, "client_id": None}, "start_date": "2020"})
+
+    assert config == parse_config({"credentials": CREDENTIALS})
+
+
+def test_token_without_method() -> None:
+    """A token alone means signing in with it."""
+    assert parse_config({"credentials": {"api_key": TOKEN}}).credentials.auth_method == "api_key"
+
+
+@pytest.mark.parametrize("pasted", [f" {TOKEN}", f"{TOKEN}\n", f"\t{TOKEN}\r\n"])
+def test_space_around_a_token(pasted: str) -> None:
+    """Space that was pasted with a token is taken off."""
+    assert parse_config({"credentials": {"api_key": pasted}}).credentials.api_key == TOKEN
+
+
+def test_space_around_entries() -> None:
+    """Space around ids and names is taken off."""
+    assert parse_config({"credentials": CREDENTIALS, "base_ids": [" Sales "]}).base_ids == (
+        "Sales",
+    )
+
+
+@pytest.mark.parametrize("inner", ["\n", "\r\n", " ", "\0", "…", "\u00a0"])
+def test_token_that_no_header_holds(inner: str) -> None:
+    """A token with a line break or the like inside is refused, and not quoted."""
+    refusal = refusal_of(credentials={"api_key": f"pat{inner}0123"})
+
+    assert refusal.facts["setting"] == "credentials.api_key"
+    assert "0123" not in f"{refusal} {refusal.internal_message} {refusal.__cause__}"
+
+
+@pytest.mark.parametrize("credentials", [{}, {"api_key": ""}, {"api_key": " "}, {"api_key": None}])
+def test_no_token(credentials: dict[str, object]) -> None:
+    """Without a token the setting is named."""
+    assert refusal_of(credentials=credentials).facts["setting"] == "credentials.api_key"
+
+
+@pytest.mark.parametrize("credentials", [None, TOKEN, [TOKEN]])
+def test_no_credentials(credentials: object) -> None:
+    """Credentials of another form are refused, and not quoted."""
+    refusal = refusal_of(credentials=credentials)
+
+    assert refusal.facts["setting"] == "credentials"
+    assert TOKEN not in str(refusal)
+
+
+def test_oauth() -> None:
+    """OAuth is refused as not supported yet, with what to do instead."""
+    refusal = refusal_of(credentials={"auth_method": "oauth2.0", "refresh_token": "s3cret"})
+
+    assert "OAuth is not supported yet, use a personal access token" in str(refusal)
+    assert "s3cret" not in str(refusal)
+
+
+@pytest.mark.parametrize(
+    ("name", "refused"),
+    [
+        ("base_ids", "zebra"),
+        ("base_ids", {"zebra": 1}),
+        ("base_ids.0", [{"zebra": 1}]),
+        ("base_ids.0", [""]),
+        ("table_ids", 424242),
+        ("table_ids.1", ["Contacts", None]),
+        ("stream_names", "zebra"),
+        ("column_names", ["zebra"]),
+        ("on_missing_table", "zebra"),
+        ("add_base_id_to_stream_name", "zebra"),
+        ("num_workers", "zebra"),
+        ("num_workers", 1),
+        ("num_workers", 41),
+        ("num_workers", 2.5),
+        ("requests_per_second_per_base", 0),
+        ("requests_per_second_per_base", 6),
+        ("credentials.auth_method", {"auth_method": "zebra", "api_key": "pat424242"}),
+        ("credentials.api_key", {"api_key": 424242}),
+    ],
+)
+def test_wrong_value(name: str, refused: object) -> None:
+    """A value of a wrong type or beyond its bounds is refused by its setting's name, unquoted."""
+    refusal = refusal_of(**{name.split(".", maxsplit=1)[0]: refused})
+
+    told = f"{refusal} {refusal.internal_message}"
+    assert refusal.facts["setting"] == name
+    assert [text for text in ("zebra", "424242") if text in told] == []
+
+
+def test_frozen(config: Config) -> None:
+    """Settings do not change during a run."""
+    with pytest.raises(ValueError, match="frozen"):
+        config.num_workers = 3
+
+
+def test_pages_in_flight(config: Config) -> None:
+    """Each worker may hold a page, and a few more keep the writer busy."""
+    assert config.pages_in_flight == 32
+
+
+def test_legacy_token_is_moved() -> None:
+    """A top-level token of older versions moves to where it belongs now, and the rest stays."""
+    migrated = migrate_config({"api_key": TOKEN, "num_workers": 5})
+
+    assert migrated == {"credentials": CREDENTIALS, "num_workers": 5}
+
+
+def test_migrated_settings_are_usable() -> None:
+    """Migrated settings are settings."""
+    migrated = migrate_config({"api_key": TOKEN})
+
+    assert migrated is not None
+    assert parse_config(migrated).credentials.api_key == TOKEN
+
+
+def test_legacy_token_beside_credentials() -> None:
+    """Where there are credentials already, a legacy token is dropped."""
+    migrated = migrate_config({"api_key": "old", "credentials": CREDENTIALS})
+
+    assert migrated == {"credentials": CREDENTIALS}
+
+
+def test_legacy_token_beside_null() -> None:
+    """Credentials that a form left open do not cost a legacy token."""
+    migrated = migrate_config({"api_key": TOKEN, "credentials": None})
+
+    assert migrated == {"credentials": CREDENTIALS}
+
+
+def test_migration_leaves_its_input_alone() -> None:
+    """Migration gives new settings and does not touch those of the caller."""
+    raw_config = {"api_key": TOKEN}
+    migrate_config(raw_config)
+
+    assert raw_config == {"api_key": TOKEN}
+
+
+def test_nothing_to_migrate() -> None:
+    """Settings of today are left as they are."""
+    assert migrate_config({"credentials": CREDENTIALS}) is None
