@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from airbyte_cdk.test.standard_tests import SourceTestSuiteBase
-from source_airtable.source import SourceAirtable
 
 from integration_tests.airtable_simulator import SimulatorProcess
+from source_airtable.source import SourceAirtable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

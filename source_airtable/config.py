@@ -7,18 +7,35 @@ Airbyte's own connector, moves over.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 from source_airtable.errors import InvalidConfigError
 
 LEGACY_TOKEN_SETTING = "api_key"  # noqa: S105 - the name of a setting
 
+
 # A token goes into an HTTP header, which holds no spaces or line breaks; pasted ones often bring
 # some.
-Token = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[!-~]+$")]
+def _refuse_what_is_no_token(text: str) -> str:
+    if not re.fullmatch(r"[!-~]+", text):
+        raise ValueError("it is empty or holds characters that a token has not")
+    return text
+
+
+Token = Annotated[
+    str, StringConstraints(strip_whitespace=True), AfterValidator(_refuse_what_is_no_token)
+]
 Entry = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
@@ -77,8 +94,23 @@ def parse_config(raw_config: Mapping[str, Any]) -> Config:
     except ValidationError as invalid:
         first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
         raise InvalidConfigError(
-            setting=".".join(str(part) for part in first["loc"]), reason=first["msg"].lower()
+            setting=".".join(str(part) for part in first["loc"]),
+            reason=first["msg"].removeprefix("Value error, ").lower(),
         ) from None
+
+
+def name_missing_token(raw_config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give settings without a token an empty one, so that it is the token that is refused.
+
+    The CDK compares settings with the spec before we see them, and says of a missing token that
+    OAuth was expected.
+    """
+    credentials = raw_config.get("credentials")
+    if not isinstance(credentials, Mapping) or "api_key" in credentials:
+        return raw_config
+    if credentials.get("auth_method") == "oauth2.0":
+        return raw_config
+    return {**raw_config, "credentials": {**credentials, "api_key": ""}}
 
 
 def migrate_config(raw_config: Mapping[str, Any]) -> dict[str, Any] | None:

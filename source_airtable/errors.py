@@ -56,9 +56,12 @@ class AirtableError(AirbyteTracedException):
     def add_facts(self, **facts: object) -> None:
         """Add facts known to a caller further out; a fact that is known already stays."""
         self.facts = {**facts, **self.facts}
-        told = "; ".join(
-            f"{name.replace('_', ' ')}: {fact}" for name, fact in self.facts.items() if fact
-        )
+        # A base of unknown name goes by its id, which is told once.
+        named: dict[str, str] = {}
+        for name, fact in self.facts.items():
+            if fact:
+                named.setdefault(str(fact), name.replace("_", " "))
+        told = "; ".join(f"{name}: {fact}" for fact, name in named.items())
         self.message = f"{self.cause} {self.remedy}" + (f" ({told})" if told else "")
         self.internal_message = f"{type(self).__name__}({told})"
 

@@ -138,20 +138,27 @@ def _match_columns(
     fields_by_name = _fields_by_column_name(table)
     columns: dict[FieldId, Column] = {}
     without_field: list[str] = []
-    for name, declared in properties.items():
-        if name in SYSTEM_COLUMNS:
-            continue
-        json_schema = declared if isinstance(declared, Mapping) else {}
-        annotation = json_schema.get(ANNOTATION)
-        if isinstance(annotation, Mapping) and "field_id" in annotation:
-            field = fields_by_id.get(annotation["field_id"])
-        else:
-            field = fields_by_name.get(name)
+    for name, json_schema, field_id in _annotated_first(properties):
+        field = fields_by_id.get(field_id) if field_id else fields_by_name.get(name)
         if field is not None and field["id"] not in columns:
             columns[field["id"]] = _build_column(name, field, json_schema)
         elif is_nullable(json_schema):
             without_field.append(name)
     return list(columns.values()), without_field
+
+
+def _annotated_first(
+    properties: Mapping[str, Any],
+) -> list[tuple[str, Mapping[str, Any], FieldId | None]]:
+    """Give the columns of fields with their schema and field id, those with an id first."""
+    found = []
+    for name, declared in properties.items():
+        if name not in SYSTEM_COLUMNS:
+            json_schema = declared if isinstance(declared, Mapping) else {}
+            annotation = json_schema.get(ANNOTATION)
+            field_id = annotation.get("field_id") if isinstance(annotation, Mapping) else None
+            found.append((name, json_schema, field_id))
+    return sorted(found, key=lambda column: column[2] is None)
 
 
 def _fields_by_column_name(table: TableSchema) -> dict[str, FieldDict]:

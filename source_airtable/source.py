@@ -18,7 +18,8 @@ from source_airtable.api.auth import build_authenticator
 from source_airtable.api.client import AirtableClient
 from source_airtable.api.rate_limit import AirtableBudget
 from source_airtable.check import ConnectionCheck
-from source_airtable.config import migrate_config, parse_config
+from source_airtable.config import migrate_config, name_missing_token, parse_config
+from source_airtable.errors import InvalidConfigError
 from source_airtable.schema.discovery import Discovery
 from source_airtable.streams.catalog import build_catalog, discover_streams
 from source_airtable.streams.read_queue import ReadQueue
@@ -27,7 +28,7 @@ from source_airtable.sync import Sync
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, MutableMapping
 
     from airbyte_cdk.models import (
         AirbyteCatalog,
@@ -53,11 +54,21 @@ class SourceAirtable(AbstractSource):
         """What holds messages until the running command has a place for them."""
         return self._message_repository
 
+    @staticmethod
+    def read_config(config_path: str) -> MutableMapping[str, Any]:
+        """Read the settings' file; raises InvalidConfigError where it holds no JSON object."""
+        try:
+            return AbstractSource.read_config(config_path)
+        except ValueError:
+            raise InvalidConfigError(
+                setting="--config", reason="the file does not hold a JSON object"
+            ) from None
+
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:  # noqa: ARG002 - the CDK's signature
         """Bring settings of older versions to today's form, and have Airbyte save them."""
         migrated = migrate_config(config)
         if migrated is None:
-            return config
+            return name_missing_token(config)
         self._message_repository.emit_message(create_connector_config_control_message(migrated))
         return migrated
 

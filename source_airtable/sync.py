@@ -25,7 +25,7 @@ from airbyte_cdk.sources.utils.slice_logger import DebugSliceLogger
 from airbyte_cdk.utils import AirbyteTracedException
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as to_status_message
 
-from source_airtable.errors import TableNotFoundError
+from source_airtable.errors import BaseNotFoundError, TableNotFoundError
 from source_airtable.schema.discovery import Discovery
 from source_airtable.streams.matching import StreamMatcher
 from source_airtable.streams.table_stream import TableStream, build_streams
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
     from source_airtable.api.client import AirtableClient
     from source_airtable.config import Config
-    from source_airtable.errors import AirtableError
     from source_airtable.streams.matching import Matches
     from source_airtable.streams.read_queue import ReadQueue
 
@@ -133,16 +132,17 @@ class Sync:
             return False
         descriptor = trace.error.stream_descriptor
         failure = self._failures.get(descriptor.name) if descriptor else None
-        if descriptor and isinstance(failure, TableNotFoundError) and self._skips_missing_tables:
+        if descriptor and failure is not None and self._may_be_skipped(failure):
             self._skip(descriptor.name, failure)
             del self._failures[descriptor.name]
         else:
             self._late_messages.append(message)
         return True
 
-    @property
-    def _skips_missing_tables(self) -> bool:
-        return self._config.on_missing_table == "skip"
+    def _may_be_skipped(self, failure: Exception) -> bool:
+        """Tell whether a table or base is gone, and the settings allow to go on without it."""
+        is_gone = isinstance(failure, (TableNotFoundError, BaseNotFoundError))
+        return is_gone and self._config.on_missing_table == "skip"
 
     def _report_unmatched(
         self, unmatched: dict[str, AirbyteStream], matches: Matches, consequence: FailureType
@@ -155,18 +155,16 @@ class Sync:
             error = matches.errors[name]
             if error.failure_type is not consequence:
                 continue
-            if isinstance(error, TableNotFoundError) and self._skips_missing_tables:
+            if self._may_be_skipped(error):
                 self._skip(name, error)
             else:
                 self._failures[name] = error
                 yield error.as_sanitized_airbyte_message(StreamDescriptor(name=name))
             yield to_status_message(unmatched[name], AirbyteStreamStatus.INCOMPLETE)
 
-    def _skip(self, stream_name: str, error: AirtableError) -> None:
+    def _skip(self, stream_name: str, error: Exception) -> None:
         self._skipped.add(stream_name)
-        LOGGER.warning(
-            "Stream %s is skipped, as on_missing_table says: %s", stream_name, error.message
-        )
+        LOGGER.warning("Stream %s is skipped, as on_missing_table says: %s", stream_name, error)
 
     def _tell_end(self, seconds: float) -> None:
         budget = self._client.budget

@@ -9,12 +9,15 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
+from source_airtable.api.client import API_URL_VARIABLE
 from source_airtable.errors import (
     AccessDeniedError,
     AirtableError,
     BaseNotFoundError,
+    InvalidConfigError,
     InvalidTokenError,
     MissingScopeError,
     NoBaseError,
@@ -65,7 +68,11 @@ class Discovery:
             try:
                 bases = self._client.list_bases()
             except AccessDeniedError as denied:
-                raise MissingScopeError(scope=SCHEMA_SCOPE, **denied.facts) from None
+                if denied.facts.get("status") == HTTPStatus.FORBIDDEN:
+                    raise MissingScopeError(scope=SCHEMA_SCOPE, **denied.facts) from None
+                raise InvalidConfigError(
+                    setting=API_URL_VARIABLE, reason=_NOT_AIRTABLE, **denied.facts
+                ) from None
             self._listed = [base for base in bases if isinstance(base.get("id"), str)]
         if not self._listed:
             raise NoBaseError(reason="the token is valid, but no base is shared with it")
@@ -140,7 +147,10 @@ class Discovery:
                 for base, outcome in zip(bases, workers.map(self._read_schema, bases), strict=True):
                     if isinstance(outcome, InvalidTokenError):
                         raise outcome
-                    yield base, outcome
+                    if isinstance(outcome, AccessDeniedError):
+                        yield base, self._explain_denial(base, outcome)
+                    else:
+                        yield base, outcome
             finally:
                 workers.shutdown(cancel_futures=True)
 
@@ -148,14 +158,25 @@ class Discovery:
         try:
             tables = self._client.get_base_schema(base["id"])
         except AccessDeniedError as denied:
-            return BaseNotFoundError(**{**denied.facts, "base": told_base(base)})
+            return denied
         except AirtableError as error:
             error.add_facts(base_name=base.get("name"))
             return error
         parsed = (parse_table(base, table) for table in tables)
         return [table for table in parsed if table is not None]
 
+    def _explain_denial(self, base: BaseDict, denied: AccessDeniedError) -> AirtableError:
+        """Tell a base that is not shared from a token that may not see any base's schema."""
+        try:
+            self.list_bases()
+        except MissingScopeError as error:
+            return error
+        except AirtableError:
+            pass  # it tells nothing of this base
+        return BaseNotFoundError(**{**denied.facts, "base": told_base(base)})
 
+
+_NOT_AIRTABLE = "what answers there knows no bases, so it is not Airtable"
 _WHY_NO_TABLE = "the setting table_ids selects no table of the selected bases"
 _WHY_NO_BASE = "none of the selected bases has a table that can be read, see the warnings above"
 _NO_PERMISSION_REASON = (

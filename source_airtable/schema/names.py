@@ -111,12 +111,18 @@ def stream_names(tables: Sequence[TableNames], *, add_base_id: bool = False) -> 
 
     Shape: `Sales CRM`, `Contacts` gives `sales_crm/contacts/tblltp8DGLhqbUmjK`.
     """
-    plain = [_stream_name(table, add_base_id=add_base_id) for table in tables]
-    claims = Counter(reduce_name(name) for name in plain)
-    return [
-        _stream_name(table, add_base_id=True) if claims[reduce_name(name)] > 1 else name
-        for table, name in zip(tables, plain, strict=True)
-    ]
+    names = [_stream_name(table, add_base_id=add_base_id) for table in tables]
+    with_base_id: set[int] = set(range(len(names))) if add_base_id else set()
+    while True:
+        claims = Counter(reduce_name(name) for name in names)
+        colliding = {
+            place for place, name in enumerate(names) if claims[reduce_name(name)] > 1
+        } - with_base_id
+        if not colliding:
+            return names
+        for place in colliding:
+            names[place] = _stream_name(tables[place], add_base_id=True)
+        with_base_id |= colliding
 
 
 def stream_name_of_ids(base_id: str, table_id: str) -> str:

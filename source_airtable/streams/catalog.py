@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from airbyte_cdk.models import AirbyteCatalog, AirbyteStream, SyncMode
 
-from source_airtable.schema.json_schema import PRIMARY_KEY, build_json_schema
+from source_airtable.schema.json_schema import PRIMARY_KEY, build_json_schema, name_columns
 from source_airtable.schema.names import TableNames, stream_name_of_ids, stream_names
 from source_airtable.streams.table_stream import TableStream
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from source_airtable.schema.discovery import Discovery
     from source_airtable.schema.table_schema import TableSchema
 
+LOGGER = logging.getLogger("airbyte.source_airtable")
+
 
 def build_catalog(discovery: Discovery, config: Config) -> AirbyteCatalog:
     """Describe one stream per table, in the order of bases and tables.
@@ -26,9 +29,12 @@ def build_catalog(discovery: Discovery, config: Config) -> AirbyteCatalog:
     """
     names: list[TableNames] = []
     json_schemas = []
+    by_field_id = config.column_names == "ids"
     for table in discovery.discover():
         names.append(names_of(table))
-        json_schemas.append(build_json_schema(table, by_field_id=config.column_names == "ids"))
+        json_schemas.append(build_json_schema(table, by_field_id=by_field_id))
+        if not by_field_id:
+            _warn_of_suffixed_columns(table)
     return AirbyteCatalog(
         streams=[
             AirbyteStream(
@@ -55,10 +61,38 @@ def discover_streams(discovery: Discovery, config: Config) -> list[TableStream]:
 
 
 def name_streams(tables: Sequence[TableNames], config: Config) -> list[str]:
-    """Name the streams of all tables as the settings say."""
+    """Name the streams of all tables as the settings say; warns of names that had to be changed."""
     if config.stream_names == "ids":
         return [stream_name_of_ids(table.base_id, table.table_id) for table in tables]
-    return stream_names(tables, add_base_id=config.add_base_id_to_stream_name)
+    names = stream_names(tables, add_base_id=config.add_base_id_to_stream_name)
+    changed = [
+        name
+        for name, table in zip(names, tables, strict=True)
+        if not config.add_base_id_to_stream_name and f"/{table.base_id}/" in name
+    ]
+    if changed:
+        LOGGER.warning(
+            "These streams got their base's id into their name, because tables of several bases "
+            "would have the same one: %s.",
+            ", ".join(changed),
+        )
+    return names
+
+
+def _warn_of_suffixed_columns(table: TableSchema) -> None:
+    columns = name_columns(table)
+    suffixed = [
+        field["name"] for field in table.fields if columns[field["id"]].endswith(f"_{field['id']}")
+    ]
+    if suffixed:
+        LOGGER.warning(
+            "Table %s of base %s: the columns of these fields got their field id as suffix, "
+            "because destinations would mix them up with another column, or leave nothing of "
+            "their name: %s.",
+            table.table_name,
+            table.base_name,
+            ", ".join(suffixed),
+        )
 
 
 def names_of(table: TableSchema) -> TableNames:

@@ -8,6 +8,7 @@ that finds one table, the stream is not read: a wrong table is worse than a miss
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from source_airtable.errors import AirtableError
     from source_airtable.schema.discovery import Discovery
     from source_airtable.schema.table_schema import TableKey, TableSchema
+
+LOGGER = logging.getLogger("airbyte.source_airtable")
 
 _BASE_ID_PART = re.compile(r"(?:^|/)(app[A-Za-z0-9]+)/")
 _TABLE_ID_PART = re.compile(r"/(tbl[A-Za-z0-9]+)$")
@@ -172,7 +175,11 @@ class StreamMatcher:
 
     def _drop_unselected(self, matches: Matches) -> None:
         """Take away what the setting table_ids leaves out, also from an older catalog."""
-        selected, _ = self._discovery.select_tables(list(matches.tables.values()))
+        selected, unknown = self._discovery.select_tables(list(self._tables.values()))
+        for entry in unknown:
+            LOGGER.warning(
+                "Setting table_ids: no base of this sync has a table with the id or name %s.", entry
+            )
         kept = {table.key for table in selected}
         for name, table in list(matches.tables.items()):
             if table.key not in kept:

@@ -88,7 +88,7 @@ class TableScan:
             try:
                 yield from self._iter_once(as_of)
                 is_complete = True
-            except AirtableError as failure:
+            except AirtableError as failure:  # noqa: PERF203 - one pass over a table a turn
                 self._recover(failure)
         self._tell_misfits()
 

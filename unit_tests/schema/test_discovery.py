@@ -12,6 +12,7 @@ from source_airtable.errors import (
     AirtableUnavailableError,
     BaseNotFoundError,
     ContractError,
+    InvalidConfigError,
     InvalidTokenError,
     MissingScopeError,
     NoBaseError,
@@ -236,6 +237,34 @@ def test_token_without_scope() -> None:
         a_discovery(client).list_bases()
 
     assert raised.value.facts == {"scope": "schema.bases:read", "status": 403}
+
+
+def test_address_that_knows_no_bases() -> None:
+    """A server without a list of bases is not Airtable: it is the address that is wrong."""
+    client = an_account({}, AccessDeniedError(status=404))
+
+    with pytest.raises(InvalidConfigError) as raised:
+        a_discovery(client).list_bases()
+
+    assert raised.value.facts["setting"] == "AIRTABLE_API_URL"
+
+
+@pytest.mark.parametrize(
+    ("bases", "meant"),
+    [
+        ([CRM], BaseNotFoundError),
+        ([], BaseNotFoundError),
+        (AirtableUnavailableError(), BaseNotFoundError),
+        (AccessDeniedError(status=403), MissingScopeError),
+    ],
+    ids=["bases are listed", "none is listed", "no answer", "listing is refused"],
+)
+def test_what_a_refused_schema_means(bases: object, meant: type[AirtableError]) -> None:
+    """A base that was not listed before is unreadable, unless no base's schema may be seen."""
+    client = an_account({CRM["id"]: AccessDeniedError(status=403)}, bases)
+    contents = a_discovery(client).read_schemas([CRM])
+
+    assert type(contents.errors[CRM["id"]]) is meant
 
 
 @pytest.mark.parametrize("bases", [[], [{"name": "Shop"}], [{"id": None}]])

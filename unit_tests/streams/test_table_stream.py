@@ -167,7 +167,11 @@ def test_too_many_restarts(queue: CountingQueue) -> None:
     failure = failure_of(client, queue)
 
     assert isinstance(failure, OffsetExpiredError)
-    assert failure.facts == {"restarts": 5, "table_name": "Contacts"}
+    assert failure.facts == {
+        "base_name": "Sales CRM",
+        "table_name": "Contacts",
+        "restarts": 5,
+    }
     assert len(client.calls) == 6
 
 
