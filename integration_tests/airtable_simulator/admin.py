@@ -75,18 +75,21 @@ def _create_record(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN4
 def _edit_record(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
     table = _table(simulator, given)
     moment = given.get("lastModifiedTime")
+    stays_blank = "lastModifiedTime" in given and moment is None
     record = table.edit_record(
         given["record"],
         given.get("fields", {}),
         parse_time(moment) if moment else simulator.clock.now(),
-        is_user_edit=given.get("is_user_edit", True),
+        is_user_edit=given.get("is_user_edit", True) and not stays_blank,
     )
     if "commentCount" in given:
         record.comment_count = given["commentCount"]
     if "createdTime" in given:
         table.set_created_time(record, parse_time(given["createdTime"]))
-    if "lastModifiedTime" in given:
-        record.modified_at = parse_time(moment) if moment else None
+    if moment:
+        record.modified_at = parse_time(moment)
+    if stays_blank:
+        record.modified_at = record.edited_at = None
     return _shown(simulator, record)
 
 
