@@ -313,7 +313,19 @@ def test_summary(caplog: pytest.LogCaptureFixture) -> None:
 
     summary = next(r.getMessage() for r in caplog.records if " calls for " in r.getMessage())
     assert summary.startswith("Airtable: 7 calls for 4 records in ")
-    assert summary.endswith("refused by them (429): 2; tried again after other failures: 1.")
+    assert "refused by them (429): 2; tried again after other failures: 1." in summary
+
+
+def test_calls_of_a_month(caplog: pytest.LogCaptureFixture) -> None:
+    """At the end the calls of a month are told, for an hourly and a daily schedule."""
+    caplog.set_level("INFO", "airbyte.source_airtable")
+    client = FakeAccount(1)
+    client.budget.calls = 7
+
+    run(client, client.streams)
+
+    summary = next(r.getMessage() for r in caplog.records if " calls for " in r.getMessage())
+    assert summary.endswith("every hour makes 5,040 calls a month, a daily one 210.")
 
 
 def test_abandoned_sync() -> None:
