@@ -151,11 +151,13 @@ class LiveRun:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         """Follow a process."""
         self.process = process
+        self._lines: list[str] = []
 
     def next_of_type(self, message_type: str) -> Message:
         """The next message of a type."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
+            self._lines.append(line)
             said: Message = json.loads(line)
             if said["type"] == message_type:
                 return said
@@ -177,6 +179,11 @@ class LiveRun:
         said = self.process.stdout.read()
         return Run(self.process.wait(LONGEST_RUN_SECONDS), said, "")
 
+    def whole(self) -> Run:
+        """All messages, those that were read before included, when the run has ended."""
+        rest = self.rest()
+        return Run(rest.exit_code, "".join(self._lines) + rest.stdout, rest.stderr)
+
 
 @dataclass(frozen=True)
 class Connector:
@@ -188,6 +195,8 @@ class Connector:
     """What must not be said, besides the credentials of the settings."""
     is_watched: bool = True
     """Whether secrets and cells are looked for in what it says."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables beside those of the tests' own process."""
 
     def run(
         self,
@@ -201,33 +210,21 @@ class Connector:
         """Run a command to its end."""
         with tempfile.TemporaryDirectory() as folder:
             files = self._write_files(Path(folder), command, catalog, state)
-            ended = subprocess.run(  # noqa: S603 - our own script
-                [
-                    *(FAST_CLOCK if on_fast_clock else CONSOLE_SCRIPT),
-                    command,
-                    *files,
-                    *(["--debug"] if has_debug else []),
-                ],
-                cwd=REPOSITORY,
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                encoding="utf-8",
-                timeout=LONGEST_RUN_SECONDS,
-                check=False,
-            )
-        run = Run(ended.returncode, ended.stdout, ended.stderr)
+            arguments = [command, *files, *(["--debug"] if has_debug else [])]
+            run = self._run_process(arguments, on_fast_clock=on_fast_clock)
         if self.is_watched:
             self.assert_nothing_leaks(run)
         return run
 
     @contextmanager
-    def started(self, command: str, *, catalog: Message | None = None) -> Iterator[LiveRun]:
+    def started(
+        self, command: str, *, catalog: Message | None = None, on_fast_clock: bool = False
+    ) -> Iterator[LiveRun]:
         """A command that goes on running in the block; it is ended, if need be, after a minute."""
         with tempfile.TemporaryDirectory() as folder:
             files = self._write_files(Path(folder), command, catalog, None)
             process = subprocess.Popen(  # noqa: S603 - our own script
-                [*CONSOLE_SCRIPT, command, *files],
+                [*(FAST_CLOCK if on_fast_clock else CONSOLE_SCRIPT), command, *files],
                 cwd=REPOSITORY,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
@@ -266,6 +263,19 @@ class Connector:
         assert not leaked, "a secret is in the output"
         assert not with_cells, with_cells
 
+    def _run_process(self, arguments: Sequence[str], *, on_fast_clock: bool) -> Run:
+        ended = subprocess.run(  # noqa: S603 - our own script
+            [*(FAST_CLOCK if on_fast_clock else CONSOLE_SCRIPT), *arguments],
+            cwd=REPOSITORY,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=LONGEST_RUN_SECONDS,
+            check=False,
+        )
+        return Run(ended.returncode, ended.stdout, ended.stderr)
+
     def _all_secrets(self) -> set[str]:
         credentials = self.config.get("credentials") if isinstance(self.config, dict) else None
         given = dict(credentials) if isinstance(credentials, dict) else {}
@@ -280,7 +290,8 @@ class Connector:
     def _environment(self) -> dict[str, str]:
         unwanted = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "DEPLOYMENT_MODE"}
         kept = {name: text for name, text in os.environ.items() if name not in unwanted}
-        return {**kept, "AIRTABLE_API_URL": self.api_url, "NO_PROXY": "127.0.0.1"}
+        own = {"AIRTABLE_API_URL": self.api_url, "NO_PROXY": "127.0.0.1"}
+        return {**kept, **own, **self.environment}
 
     def _write_files(
         self,
@@ -399,3 +410,11 @@ def an_upstream_stream(
         "supported_sync_modes": ["full_refresh"],
         "is_resumable": True,
     }
+
+
+def a_stream_with_ids(base: Message, table: Message) -> Message:
+    """A stream by which a table is found without listing bases; every column is text."""
+    stream = an_upstream_stream(base, table)
+    ids = {"base_id": base["id"], "table_id": table["id"]}
+    json_schema = {**stream["json_schema"], "x-airtable": ids}
+    return {**stream, "json_schema": json_schema, "is_resumable": False}
