@@ -50,6 +50,17 @@ class PersonalAccessToken(_Settings):
     api_key: Token
 
 
+class IncrementalSettings(_Settings):
+    """How incremental syncs find out what changed, and how much they look again."""
+
+    method: Literal["last_modified", "created_time"] = "last_modified"
+    lookback_minutes: float = Field(default=60, ge=1)
+    full_rescan_hours: float = Field(default=24, ge=0)
+    """0 means never."""
+    detect_deletions: bool = False
+    deletion_sweep_hours: float = Field(default=24, ge=0)
+
+
 class Config(_Settings):
     """The settings of one source.
 
@@ -68,6 +79,7 @@ class Config(_Settings):
     on_missing_table: Literal["fail", "skip"] = "fail"
     num_workers: int = Field(default=25, ge=2, le=40)
     requests_per_second_per_base: int = Field(default=5, ge=1, le=5)
+    incremental: IncrementalSettings = IncrementalSettings()
 
     @property
     def pages_in_flight(self) -> int:
@@ -88,15 +100,21 @@ def parse_config(raw_config: Mapping[str, Any]) -> Config:
         )
     try:
         # Settings that a form leaves open arrive as null.
-        return Config.model_validate(
-            {name: setting for name, setting in raw_config.items() if setting is not None}
-        )
+        return Config.model_validate(_without_nulls(raw_config))
     except ValidationError as invalid:
         first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
         raise InvalidConfigError(
             setting=".".join(str(part) for part in first["loc"]),
             reason=first["msg"].removeprefix("Value error, ").lower(),
         ) from None
+
+
+def _without_nulls(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_nulls(setting) if isinstance(setting, Mapping) else setting
+        for name, setting in settings.items()
+        if setting is not None
+    }
 
 
 def name_missing_token(raw_config: Mapping[str, Any]) -> Mapping[str, Any]:

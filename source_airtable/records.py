@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from source_airtable.schema.cell_values import CellMisfit, build_converter, is_nullable
 from source_airtable.schema.field_types import row_of
 from source_airtable.schema.json_schema import ANNOTATION, build_json_schema, name_columns
-from source_airtable.schema.names import SYSTEM_COLUMNS, clean_name
+from source_airtable.schema.names import DELETED_AT_COLUMN, SYSTEM_COLUMNS, clean_name
 
 if TYPE_CHECKING:
     from source_airtable.api.wire_types import FieldDict, FieldId, RecordDict
@@ -30,7 +30,8 @@ class Column:
     """One column that is fed by a field."""
 
     name: str
-    field_id: FieldId
+    field: FieldDict
+    json_schema: Mapping[str, Any]
     convert: Converter
     absent: Any
     """What the column holds for a record without the cell."""
@@ -55,7 +56,7 @@ class RecordConverter:
             properties = build_json_schema(table)["properties"]
         self._system_columns = frozenset(SYSTEM_COLUMNS).intersection(properties)
         self.columns, self.columns_without_field = _match_columns(table, properties)
-        self._column_of: dict[str, Column] = {column.field_id: column for column in self.columns}
+        self._column_of: dict[str, Column] = {column.field["id"]: column for column in self.columns}
         self._template = self._build_template()
         self.misfits = 0
         """Cells so far that did not fit their column."""
@@ -66,7 +67,7 @@ class RecordConverter:
 
         Where no field is selected, one is asked for and left out: an empty list would mean all.
         """
-        wanted = dict.fromkeys(column.field_id for column in self.columns)
+        wanted = dict.fromkeys(column.field["id"] for column in self.columns)
         if not wanted and self._table.fields:
             return (self._table.primary_field_id or self._table.fields[0]["id"],)
         if len(wanted) == len(self._table.fields):
@@ -96,6 +97,18 @@ class RecordConverter:
         self._add_system_columns(data, record, as_of, errors)
         return data
 
+    @property
+    def has_tombstones(self) -> bool:
+        """Whether the column that marks deleted records is selected."""
+        return DELETED_AT_COLUMN in self._system_columns
+
+    def to_tombstone(self, record_id: str, deleted_at: str) -> RecordData:
+        """Give the data that stands for a record that is gone; `deleted_at` is in UTC."""
+        data: RecordData = dict.fromkeys(self._template)
+        data["_airtable_id"] = record_id
+        data["_airtable_as_of"] = data[DELETED_AT_COLUMN] = deleted_at
+        return data
+
     def _add_system_columns(
         self, data: RecordData, record: RecordDict, as_of: str | None, errors: dict[str, Any]
     ) -> None:
@@ -121,6 +134,7 @@ class RecordConverter:
             "_airtable_table_id": self._table.table_id,
             "_airtable_as_of": None,
             "_airtable_errors": None,
+            DELETED_AT_COLUMN: None,
         }
         template = {name: value for name, value in template.items() if name in self._system_columns}
         template |= dict.fromkeys(self.columns_without_field)
@@ -181,4 +195,4 @@ def _build_column(name: str, field: FieldDict, json_schema: Mapping[str, Any]) -
             absent = convert(absent)
         except CellMisfit:
             absent = None
-    return Column(name, field["id"], convert, absent, is_nullable(json_schema))
+    return Column(name, field, json_schema, convert, absent, is_nullable(json_schema))

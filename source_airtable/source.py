@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airbyte_cdk.config_observation import create_connector_config_control_message
 from airbyte_cdk.sources import AbstractSource
+from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 from airbyte_cdk.sources.message import InMemoryMessageRepository
 
 from source_airtable.api.auth import build_authenticator
@@ -114,14 +115,14 @@ class SourceAirtable(AbstractSource):
         logger: logging.Logger,  # noqa: ARG002 - the CDK's signature
         config: Mapping[str, Any],
         catalog: ConfiguredAirbyteCatalog,
-        state: list[AirbyteStateMessage] | None = None,  # noqa: ARG002 - a full refresh ignores it
+        state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
         """Read the configured streams, many at a time."""
         parsed = parse_config(config)
         queue = ReadQueue(parsed.pages_in_flight)
         client = _build_client(parsed, sleep=queue.sleep)
         sync = Sync(client, parsed, queue, self._message_repository)
-        yield from sync.run([configured.stream for configured in catalog.streams])
+        yield from sync.run(catalog.streams, ConnectorStateManager(state))
 
 
 def _build_client(config: Config, sleep: Callable[[float], object] = time.sleep) -> AirtableClient:

@@ -16,6 +16,7 @@ from airbyte_cdk.models import (
     AirbyteStreamStatus,
     FailureType,
     StreamDescriptor,
+    SyncMode,
     TraceType,
     Type,
 )
@@ -33,7 +34,8 @@ from source_airtable.streams.table_stream import TableStream, build_streams
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from airbyte_cdk.models import AirbyteMessage, AirbyteStream
+    from airbyte_cdk.models import AirbyteMessage, AirbyteStream, ConfiguredAirbyteStream
+    from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
     from airbyte_cdk.sources.message import MessageRepository
     from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 
@@ -67,9 +69,12 @@ class Sync:
         self._skipped: set[str] = set()
         self._records = 0
 
-    def run(self, streams: Sequence[AirbyteStream]) -> Iterator[AirbyteMessage]:
+    def run(
+        self, configured: Sequence[ConfiguredAirbyteStream], states: ConnectorStateManager
+    ) -> Iterator[AirbyteMessage]:
         """Emit records, states and statuses of all streams; raises at the end if one failed."""
         started = time.monotonic()
+        streams = [one.stream for one in configured]
         discovery = Discovery(self._client, self._config)
         matcher = StreamMatcher(discovery, filters_bases=bool(self._config.base_ids))
         matches = matcher.match(streams)
@@ -77,7 +82,7 @@ class Sync:
         yield from self._report_unmatched(unmatched, matches, FailureType.transient_error)
         yield from self._report_unmatched(unmatched, matches, FailureType.system_error)
         try:
-            yield from self._run_engine(self._build_streams(streams, matches))
+            yield from self._run_engine(self._build_streams(configured, matches, states))
         finally:
             self._queue.abandon()
         yield from self._late_messages
@@ -86,12 +91,21 @@ class Sync:
         self._raise_for_failures(len(streams))
 
     def _build_streams(
-        self, streams: Sequence[AirbyteStream], matches: Matches
+        self,
+        configured: Sequence[ConfiguredAirbyteStream],
+        matches: Matches,
+        states: ConnectorStateManager,
     ) -> list[AbstractStream]:
         matched = [
-            TableStream(stream.name, matches.tables[stream.name], stream.json_schema)
-            for stream in streams
-            if stream.name in matches.tables
+            TableStream(
+                one.stream.name,
+                matches.tables[one.stream.name],
+                one.stream.json_schema,
+                self._config.incremental if one.sync_mode is SyncMode.incremental else None,
+                states.get_stream_state(one.stream.name, None),
+            )
+            for one in configured
+            if one.stream.name in matches.tables
         ]
         return build_streams(
             interleave_bases(matched),

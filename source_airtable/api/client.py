@@ -69,6 +69,8 @@ class RecordQuery:
     base_id: BaseId
     table_id: TableId
     field_ids: Sequence[FieldId] = ()
+    formula: str | None = None
+    """A filter in Airtable's formula language; None lists all records."""
     page_size_records: int = AIRTABLE_MAX_PAGE_SIZE
 
     def parameters(self, offset: str | None) -> dict[str, Any]:
@@ -79,6 +81,8 @@ class RecordQuery:
         }
         if self.field_ids:
             parameters["fields"] = list(self.field_ids)
+        if self.formula is not None:
+            parameters["filterByFormula"] = self.formula
         if offset is not None:
             parameters["offset"] = offset
         return parameters

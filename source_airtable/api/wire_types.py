@@ -40,6 +40,8 @@ class FieldOptions(TypedDict, total=False):
 
     result: FieldDict | None
     isValid: bool
+    formula: str
+    referencedFieldIds: list[str] | None
 
 
 class FieldDict(TypedDict, total=False):
