@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -151,11 +152,13 @@ class LiveRun:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         """Follow a process."""
         self.process = process
+        self._read: list[str] = []
 
     def next_of_type(self, message_type: str) -> Message:
         """The next message of a type."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
+            self._read.append(line)
             said: Message = json.loads(line)
             if said["type"] == message_type:
                 return said
@@ -171,10 +174,10 @@ class LiveRun:
         assert self.process.stdout is not None
         self.process.stdout.close()
 
-    def rest(self) -> Run:
-        """The messages that were not read yet, when the run has ended."""
+    def to_end(self) -> Run:
+        """The whole run, when it has ended."""
         assert self.process.stdout is not None
-        said = self.process.stdout.read()
+        said = "".join(self._read) + self.process.stdout.read()
         return Run(self.process.wait(LONGEST_RUN_SECONDS), said, "")
 
 
@@ -226,6 +229,8 @@ class Connector:
         """A command that goes on running in the block; it is ended, if need be, after a minute."""
         with tempfile.TemporaryDirectory() as folder:
             files = self._write_files(Path(folder), command, catalog, None)
+            # A job in the background ignores interrupts, and so would what it starts.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             process = subprocess.Popen(  # noqa: S603 - our own script
                 [*CONSOLE_SCRIPT, command, *files],
                 cwd=REPOSITORY,

@@ -99,8 +99,7 @@ def parse_config(raw_config: Mapping[str, Any]) -> Config:
             reason="signing in with OAuth is not supported yet, use a personal access token",
         )
     try:
-        # Settings that a form leaves open arrive as null.
-        return Config.model_validate(_without_nulls(raw_config))
+        return Config.model_validate(without_nulls(raw_config))
     except ValidationError as invalid:
         first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
         raise InvalidConfigError(
@@ -109,9 +108,10 @@ def parse_config(raw_config: Mapping[str, Any]) -> Config:
         ) from None
 
 
-def _without_nulls(settings: Mapping[str, Any]) -> dict[str, Any]:
+def without_nulls(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out settings that a form left open, which arrive as null."""
     return {
-        name: _without_nulls(setting) if isinstance(setting, Mapping) else setting
+        name: without_nulls(setting) if isinstance(setting, Mapping) else setting
         for name, setting in settings.items()
         if setting is not None
     }

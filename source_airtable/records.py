@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from source_airtable.schema.cell_values import CellMisfit, build_converter, is_nullable
 from source_airtable.schema.field_types import row_of
-from source_airtable.schema.json_schema import ANNOTATION, build_json_schema, name_columns
+from source_airtable.schema.json_schema import ANNOTATION, name_columns
 from source_airtable.schema.names import DELETED_AT_COLUMN, SYSTEM_COLUMNS, clean_name
 
 if TYPE_CHECKING:
@@ -51,10 +51,14 @@ class RecordConverter:
     def __init__(self, table: TableSchema, json_schema: Mapping[str, Any]) -> None:
         self._table = table
         properties = json_schema.get("properties")
-        if not isinstance(properties, Mapping) or not properties:
-            # A catalog written by hand may leave the schema open; it means every column.
-            properties = build_json_schema(table)["properties"]
+        if not isinstance(properties, Mapping):
+            properties = {}
         self._system_columns = frozenset(SYSTEM_COLUMNS).intersection(properties)
+        errors_schema = properties.get("_airtable_errors")
+        # A catalog may have it as text.
+        self._convert_errors = build_converter(
+            errors_schema if isinstance(errors_schema, Mapping) else {}
+        )
         self.columns, self.columns_without_field = _match_columns(table, properties)
         self._column_of: dict[str, Column] = {column.field["id"]: column for column in self.columns}
         self._template = self._build_template()
@@ -122,21 +126,18 @@ class RecordConverter:
         if errors:
             self.misfits += len(errors)
             if "_airtable_errors" in selected:
-                data["_airtable_errors"] = errors
+                data["_airtable_errors"] = self._convert_errors(errors)
 
     def _build_template(self) -> RecordData:
         """Give the data of a record without cells, in the order in which people read columns."""
-        template: RecordData = {
-            "_airtable_id": None,
-            "_airtable_created_time": None,
+        constants = {
             "_airtable_table_name": self._table.table_name,
             "_airtable_base_id": self._table.base_id,
             "_airtable_table_id": self._table.table_id,
-            "_airtable_as_of": None,
-            "_airtable_errors": None,
-            DELETED_AT_COLUMN: None,
         }
-        template = {name: value for name, value in template.items() if name in self._system_columns}
+        template: RecordData = {
+            name: constants.get(name) for name in SYSTEM_COLUMNS if name in self._system_columns
+        }
         template |= dict.fromkeys(self.columns_without_field)
         for column in self.columns:
             if column.absent is not None or column.nullable:
@@ -148,31 +149,29 @@ def _match_columns(
     table: TableSchema, properties: Mapping[str, Any]
 ) -> tuple[list[Column], list[str]]:
     """Find the field of each column; gives the columns, and the names of those without one."""
-    fields_by_id = {field["id"]: field for field in table.fields}
-    fields_by_name = _fields_by_column_name(table)
+    by_id = {str(field["id"]): field for field in table.fields}
+    by_name = _fields_by_column_name(table)
     columns: dict[FieldId, Column] = {}
     without_field: list[str] = []
-    for name, json_schema, field_id in _annotated_first(properties):
-        field = fields_by_id.get(field_id) if field_id else fields_by_name.get(name)
+    declared = {
+        name: json_schema if isinstance(json_schema, Mapping) else {}
+        for name, json_schema in properties.items()
+        if name not in SYSTEM_COLUMNS
+    }
+    # Ids before names: a field that was deleted and made anew has its old name and another id.
+    for name in sorted(declared, key=lambda name: _field_id(declared[name]) not in by_id):
+        field = by_id.get(_field_id(declared[name])) or by_name.get(name)
         if field is not None and field["id"] not in columns:
-            columns[field["id"]] = _build_column(name, field, json_schema)
-        elif is_nullable(json_schema):
+            columns[field["id"]] = _build_column(name, field, declared[name])
+        elif is_nullable(declared[name]):
             without_field.append(name)
     return list(columns.values()), without_field
 
 
-def _annotated_first(
-    properties: Mapping[str, Any],
-) -> list[tuple[str, Mapping[str, Any], FieldId | None]]:
-    """Give the columns of fields with their schema and field id, those with an id first."""
-    found = []
-    for name, declared in properties.items():
-        if name not in SYSTEM_COLUMNS:
-            json_schema = declared if isinstance(declared, Mapping) else {}
-            annotation = json_schema.get(ANNOTATION)
-            field_id = annotation.get("field_id") if isinstance(annotation, Mapping) else None
-            found.append((name, json_schema, field_id))
-    return sorted(found, key=lambda column: column[2] is None)
+def _field_id(json_schema: Mapping[str, Any]) -> str:
+    """Give the field id that discovery wrote into a column's schema, or an empty text."""
+    annotation = json_schema.get(ANNOTATION)
+    return str(annotation.get("field_id")) if isinstance(annotation, Mapping) else ""
 
 
 def _fields_by_column_name(table: TableSchema) -> dict[str, FieldDict]:

@@ -263,9 +263,11 @@ def _api_url() -> str:
 
     A setting could be used to send the token elsewhere.
     """
-    api_url = os.environ.get(API_URL_VARIABLE, DEFAULT_API_URL).rstrip("/")
+    api_url = (os.environ.get(API_URL_VARIABLE) or DEFAULT_API_URL).rstrip("/")
     if not api_url.startswith(("https://", "http://")):
-        raise InvalidConfigError(setting=API_URL_VARIABLE, reason="it must begin with https://")
+        raise InvalidConfigError(
+            setting=API_URL_VARIABLE, reason="it must begin with https:// or http://"
+        )
     return api_url
 
 

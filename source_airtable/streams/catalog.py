@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airbyte_cdk.models import AirbyteCatalog, AirbyteStream, SyncMode
 
@@ -17,7 +17,7 @@ from source_airtable.schema.names import TableNames, stream_name_of_ids, stream_
 from source_airtable.streams.table_stream import TableStream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from source_airtable.config import Config
     from source_airtable.schema.discovery import Discovery
@@ -104,6 +104,20 @@ def _warn_of_suffixed_columns(table: TableSchema) -> None:
             table.base_name,
             ", ".join(suffixed),
         )
+
+
+def json_schema_to_read(
+    stream: AirbyteStream, table: TableSchema, config: Config
+) -> Mapping[str, Any]:
+    """Give the configured JSON schema, or all columns where a catalog by hand leaves it open."""
+    declared: Mapping[str, Any] = stream.json_schema
+    if declared.get("properties"):
+        return declared
+    return build_json_schema(
+        table,
+        by_field_id=config.column_names == "ids",
+        with_tombstones=config.incremental.detect_deletions,
+    )
 
 
 def names_of(table: TableSchema) -> TableNames:
