@@ -204,7 +204,9 @@ class AirtableClient:
             raise
         self._note_date(response)
         # The handler lets nothing through that has no JSON object.
-        return cast("dict[str, Any]", parse_body(response))
+        body = cast("dict[str, Any]", parse_body(response))
+        body["size_bytes"] = len(response.content)
+        return body
 
     def _note_date(self, response: requests.Response) -> None:
         date = parse_http_date(response.headers.get("Date", ""))

@@ -83,3 +83,5 @@ class RecordPage(TypedDict, total=False):
 
     records: list[RecordDict]
     offset: str
+    size_bytes: int
+    """The length of the page as JSON; noted by the client."""

@@ -42,6 +42,9 @@ MOST_RESTARTS = 5
 FIRST_RESTART_WAIT_SECONDS = 1.0
 """The pause before the first restart of a pass; it doubles with each further one."""
 
+BYTES_OF_ONE_ROOM = 1_000_000
+"""What a page may have on the wire before it takes more of the queue's room than another."""
+
 _Item = TypeVar("_Item")
 
 
@@ -62,6 +65,7 @@ class TableScan:
         self._client = client
         self._queue = queue
         self._restarts = 0
+        self._room = 1
         self.converter = RecordConverter(table, json_schema)
         self.emitted = RecordIdSet()
         """The records that were emitted."""
@@ -162,7 +166,7 @@ class TableScan:
 
         The page's permit goes with its last record, and comes back when that leaves the queue.
         """
-        self._queue.acquire_page()
+        room = self._queue.acquire_page(self._room)
         records: list[Record] = []
         try:
             page = next(pages, None)
@@ -172,11 +176,13 @@ class TableScan:
                 for record in page["records"]:
                     look_at(record)
             records = self._records_of(page, as_of)
+            # Pages of a table are much alike, and how large one is, is known only afterwards.
+            self._room = 1 + page.get("size_bytes", 0) // BYTES_OF_ONE_ROOM
         finally:
             if not records:
-                self._queue.release_page()
+                self._queue.release_page(room)
         if records:
-            records[-1] = LastRecordOfPage(records[-1].data, self._stream_name)
+            records[-1] = LastRecordOfPage(records[-1].data, self._stream_name, room)
         return records
 
     def _records_of(self, page: RecordPage, as_of: str | None) -> list[Record]:

@@ -17,6 +17,7 @@ from airbyte_cdk.sources.streams.concurrent.partitions.partition_generator impor
 from source_airtable.schema.json_schema import PRIMARY_KEY
 from source_airtable.streams.cursor import TableCursor
 from source_airtable.streams.incremental import IncrementalScan
+from source_airtable.streams.read_queue import pack
 from source_airtable.streams.sync_state import to_utc_text
 from source_airtable.streams.table_scan import TableScan
 
@@ -69,9 +70,10 @@ class TablePartition(Partition):
         """Emit the records of the table; notes a failure, of which the engine keeps the text."""
         try:
             stream = self._stream
-            yield from self._read(
-                TableScan(stream.name, stream.table, stream.json_schema, self._client, self._queue)
+            scan = TableScan(
+                stream.name, stream.table, stream.json_schema, self._client, self._queue
             )
+            yield from pack(self._read(scan))
         except Exception as failure:
             self._failures[self._stream.name] = failure
             raise
