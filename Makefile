@@ -23,7 +23,7 @@ INSTALL_LOCKED = $(PIP_INSTALL) --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: bench check clean docs fix help image image-test lock sync test
+.PHONY: bench check clean docs fix help image image-test lock soak sync test
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ docs: $(STAMPS)/test  ## Write the tables of README.md that repeat code.
 
 bench: $(STAMPS)/test  ## Measure speed and memory; ARGS goes to scripts/bench.py.
 	@$(BIN)/python -m scripts.bench $(ARGS)
+
+soak: $(STAMPS)/test  ## Sync for ten minutes amid random faults, and compare; ARGS="--minutes 2".
+	@$(BIN)/python -m scripts.soak $(ARGS)
 
 image:  ## Build the container image (IMAGE, BASE_IMAGE).
 	docker build --network=host --build-arg BASE_IMAGE=$(BASE_IMAGE) --tag $(IMAGE) .

@@ -1,0 +1,147 @@
+"""One run of one scenario: serve the account, run the command on it, and measure the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from integration_tests.airtable_simulator.process import SimulatorProcess
+from scripts.bench_account import write_link_account
+from scripts.bench_neighbour import Neighbour
+from scripts.bench_process import CONSOLE_SCRIPT, LONGEST_RUN_SECONDS, run_measured
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scripts.bench_scenarios import Scenario
+
+# The connector with its own pacing taken out, to see what the rest of it can do.
+UNPACED: Final = (
+    sys.executable,
+    "-c",
+    (
+        "from source_airtable.api import rate_limit; rate_limit.WINDOW_SECONDS = 0.0; "
+        "from source_airtable.run import run; run()"
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What one run took."""
+
+    wall_seconds: float
+    ideal_seconds: float
+    records: int
+    records_per_second: float
+    calls: int
+    refusals: int
+    cpu_seconds: float
+    peak_megabytes: float
+    exit_code: int
+    neighbour_calls: int
+    neighbour_refusals: int
+
+
+def measure(scenario: Scenario) -> Measurement:
+    """Run a scenario once, with a simulator of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        with _serve(scenario, work) as simulator:
+            return _measure_served(scenario, simulator, work)
+
+
+def _measure_served(scenario: Scenario, simulator: SimulatorProcess, work: Path) -> Measurement:
+    config = work / "config.json"
+    credentials = {"api_key": simulator.token}
+    config.write_text(json.dumps({"credentials": credentials, **dict(scenario.settings)}))
+    environment = environment_for(simulator.url)
+    arguments = [scenario.command, "--config", str(config)]
+    path = ""
+    if scenario.command == "read":
+        streams = discover(config, environment)
+        catalog = work / "catalog.json"
+        catalog.write_text(json.dumps(configure(streams)))
+        arguments += ["--catalog", str(catalog)]
+        path = path_of(streams[0])
+    simulator.admin.forget_limits()
+    simulator.admin.reset_stats()
+    program = CONSOLE_SCRIPT if scenario.has_limits else UNPACED
+    output = work / "messages.jsonl"
+    rate = scenario.others_requests_per_second
+    with Neighbour(simulator.url, simulator.token, path, rate) as neighbour:
+        usage = run_measured(
+            [*program, *arguments],
+            output,
+            environment,
+            output_bytes_per_second=scenario.output_bytes_per_second,
+        )
+    stats = simulator.admin.stats(last=0)
+    records = _count_records(output)
+    return Measurement(
+        wall_seconds=usage.wall_seconds,
+        ideal_seconds=scenario.ideal_seconds,
+        records=records,
+        records_per_second=records / usage.wall_seconds,
+        calls=stats["calls"] - neighbour.calls,
+        refusals=stats["served_429"] - neighbour.refusals,
+        cpu_seconds=usage.cpu_seconds,
+        peak_megabytes=usage.peak_megabytes,
+        exit_code=usage.exit_code,
+        neighbour_calls=neighbour.calls,
+        neighbour_refusals=neighbour.refusals,
+    )
+
+
+def _serve(scenario: Scenario, work: Path) -> SimulatorProcess:
+    if not scenario.linked_ids:
+        return SimulatorProcess("--synthetic", scenario.synthetic, *scenario.serving)
+    account = work / "account.json"
+    write_link_account(scenario, account)
+    return SimulatorProcess(*scenario.serving, bases=[account])
+
+
+def environment_for(url: str) -> dict[str, str]:
+    """Give this environment without what is this interpreter's own, and the simulator's address."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
+    return {**kept, "AIRTABLE_API_URL": url, "NO_PROXY": "127.0.0.1"}
+
+
+def discover(config: Path, environment: dict[str, str]) -> list[dict[str, Any]]:
+    """Discover the streams with the console script."""
+    discovered = subprocess.run(  # noqa: S603 - our own program
+        [*CONSOLE_SCRIPT, "discover", "--config", str(config)],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        check=True,
+        capture_output=True,
+        timeout=LONGEST_RUN_SECONDS,
+    )
+    messages = map(json.loads, discovered.stdout.splitlines())
+    streams: list[dict[str, Any]] = next(
+        said["catalog"]["streams"] for said in messages if said["type"] == "CATALOG"
+    )
+    return streams
+
+
+def configure(streams: list[dict[str, Any]]) -> dict[str, Any]:
+    """Configure a full refresh of all streams."""
+    modes = {"sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
+    return {"streams": [{"stream": stream, **modes} for stream in streams]}
+
+
+def path_of(stream: Mapping[str, Any]) -> str:
+    """Give the path of a stream's table in Airtable's API: `app…/tbl…`."""
+    ids = stream["json_schema"]["x-airtable"]
+    return f"{ids['base_id']}/{ids['table_id']}"
+
+
+def _count_records(output: Path) -> int:
+    with output.open("rb") as messages:
+        return sum(line.startswith(b'{"type":"RECORD"') for line in messages)

@@ -1,0 +1,104 @@
+"""What `make bench` measures: accounts, how they are served, and what is done with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from source_airtable.api.rate_limit import (
+    REQUESTS_PER_SECOND_PER_BASE,
+    REQUESTS_PER_SECOND_PER_TOKEN,
+)
+
+RECORDS_PER_PAGE: Final = 100
+BASES_PER_PAGE: Final = 1_000
+LIMITS_OFF: Final = ("--no-limits",)
+# What is usual between a cloud region and Airtable; the limiter's second is counted strictly.
+USUAL_LATENCY: Final = ("--latency-ms", "250", "--jitter-ms", "100")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """An account, how it is served, and what is done with it."""
+
+    bases: int
+    tables: int
+    records: int
+    fields: int = 20
+    cell_bytes: int = 24
+    linked_ids: int = 0
+    """With any, the account is one of link cells, each an array of so many record ids."""
+    serving: tuple[str, ...] = LIMITS_OFF
+    command: str = "read"
+    settings: tuple[tuple[str, int], ...] = ()
+    """Settings of the source, besides its token."""
+    output_bytes_per_second: int | None = None
+    """How fast the output is read; None: as fast as it comes."""
+    others_requests_per_second: int = 0
+    """What another client asks of the first base meanwhile."""
+
+    @property
+    def synthetic(self) -> str:
+        """The account, as the simulator's command line takes it."""
+        return (
+            f"bases={self.bases},tables={self.tables},records={self.records},"
+            f"fields={self.fields},cell_bytes={self.cell_bytes}"
+        )
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether the simulator refuses what is above Airtable's rates."""
+        return self.serving != LIMITS_OFF
+
+    @property
+    def ideal_seconds(self) -> float:
+        """What Airtable's rates alone make of the calls that the command cannot do without.
+
+        The first request of a second is not waited for, nor are schemas counted in a read; both are
+        a second at most.
+        """
+        if self.command == "discover":
+            calls = self.bases + -(-self.bases // BASES_PER_PAGE)
+            return calls / REQUESTS_PER_SECOND_PER_TOKEN
+        pages_per_base = self.tables * -(-self.records // RECORDS_PER_PAGE)
+        rate = REQUESTS_PER_SECOND_PER_BASE - self.others_requests_per_second
+        return max(
+            pages_per_base / rate,
+            pages_per_base * self.bases / REQUESTS_PER_SECOND_PER_TOKEN,
+        )
+
+
+# fmt: off
+SCENARIOS: Final = {
+    "many-bases": Scenario(bases=10, tables=2, records=1_000, serving=USUAL_LATENCY),
+    "one-base": Scenario(bases=1, tables=10, records=500, serving=USUAL_LATENCY),
+    "big-table": Scenario(bases=1, tables=1, records=5_000, serving=USUAL_LATENCY),
+    "cpu": Scenario(bases=4, tables=5, records=10_000),
+    "wide": Scenario(bases=1, tables=2, records=2_000, fields=500),
+    "memory-10k": Scenario(bases=2, tables=5, records=1_000, fields=10, cell_bytes=300),
+    "memory-100k": Scenario(bases=2, tables=5, records=10_000, fields=10, cell_bytes=300),
+    "memory-20kB": Scenario(bases=2, tables=5, records=500, fields=10, cell_bytes=9_750),
+    "memory-40-workers": Scenario(
+        bases=4, tables=10, records=1_000, fields=10, cell_bytes=300,
+        settings=(("num_workers", 40),),
+    ),
+    "big-cells": Scenario(bases=2, tables=5, records=200, fields=3, cell_bytes=100_000),
+    "links": Scenario(bases=1, tables=5, records=300, fields=3, linked_ids=2_000),
+    "slow-consumer": Scenario(
+        bases=2, tables=5, records=1_000, fields=10, cell_bytes=300,
+        output_bytes_per_second=2_000_000,
+    ),
+    "sharing-at-5": Scenario(
+        bases=1, tables=2, records=800, serving=USUAL_LATENCY, others_requests_per_second=3,
+        settings=(("requests_per_second_per_base", 5),),
+    ),
+    "sharing-at-2": Scenario(
+        bases=1, tables=2, records=800, serving=USUAL_LATENCY, others_requests_per_second=3,
+        settings=(("requests_per_second_per_base", 2),),
+    ),
+    "discover": Scenario(bases=5, tables=40, records=1, fields=150, command="discover"),
+    "large-account": Scenario(
+        bases=1_000, tables=10, records=0, serving=USUAL_LATENCY, command="discover",
+    ),
+}
+# fmt: on
