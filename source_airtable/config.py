@@ -25,6 +25,10 @@ from source_airtable.errors import InvalidConfigError
 LEGACY_TOKEN_SETTING = "api_key"  # noqa: S105 - the name of a setting
 
 
+LONGEST_HOURS = 365 * 24
+"""A year, for spans of time in the settings."""
+
+
 # A token goes into an HTTP header, which holds no spaces or line breaks; pasted ones often bring
 # some.
 def _refuse_what_is_no_token(text: str) -> str:
@@ -54,11 +58,11 @@ class IncrementalSettings(_Settings):
     """How incremental syncs find out what changed, and how much they look again."""
 
     method: Literal["last_modified", "created_time"] = "last_modified"
-    lookback_minutes: float = Field(default=60, ge=1)
-    full_rescan_hours: float = Field(default=24, ge=0)
+    lookback_minutes: float = Field(default=60, ge=1, le=LONGEST_HOURS * 60)
+    full_rescan_hours: float = Field(default=24, ge=0, le=LONGEST_HOURS)
     """0 means never."""
     detect_deletions: bool = False
-    deletion_sweep_hours: float = Field(default=24, ge=0)
+    deletion_sweep_hours: float = Field(default=24, ge=0, le=LONGEST_HOURS)
 
 
 class Config(_Settings):

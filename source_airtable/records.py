@@ -158,9 +158,10 @@ def _match_columns(
         for name, json_schema in properties.items()
         if name not in SYSTEM_COLUMNS
     }
-    # Ids before names: a field that was deleted and made anew has its old name and another id.
-    for name in sorted(declared, key=lambda name: _field_id(declared[name]) not in by_id):
-        field = by_id.get(_field_id(declared[name])) or by_name.get(name)
+    # Ids first. A name counts only where there is no id: the field that has it now may be another.
+    for name in sorted(declared, key=lambda name: not _field_id(declared[name])):
+        field_id = _field_id(declared[name])
+        field = by_id.get(field_id) if field_id else by_name.get(name)
         if field is not None and field["id"] not in columns:
             columns[field["id"]] = _build_column(name, field, declared[name])
         elif is_nullable(declared[name]):
@@ -171,7 +172,7 @@ def _match_columns(
 def _field_id(json_schema: Mapping[str, Any]) -> str:
     """Give the field id that discovery wrote into a column's schema, or an empty text."""
     annotation = json_schema.get(ANNOTATION)
-    return str(annotation.get("field_id")) if isinstance(annotation, Mapping) else ""
+    return str(annotation.get("field_id") or "") if isinstance(annotation, Mapping) else ""
 
 
 def _fields_by_column_name(table: TableSchema) -> dict[str, FieldDict]:

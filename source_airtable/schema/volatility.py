@@ -29,6 +29,7 @@ SELF_CHANGING_TYPES: Mapping[str, str] = {
     "createdBy": "a person may change their name or address",
     "lastModifiedBy": "a person may change their name or address",
     "aiText": "its text is generated apart from edits",
+    "manualSort": "a person may move the record",
     "button": "its address is computed from fields that Airtable does not name",
 }
 
@@ -52,25 +53,26 @@ def why_volatile(table: TableSchema, field_ids: Iterable[str]) -> str | None:
     Shape: `Total (rollup: a linked record may change)`.
     """
     fields: dict[str, FieldDict] = {field["id"]: field for field in table.fields}
+    walked: set[str] = set()
     for field in (fields[field_id] for field_id in field_ids if field_id in fields):
-        reason = _reason(field, fields, frozenset())
+        reason = _reason(field, fields, walked)
         if reason:
             return f"{field['name']} ({field['type']}: {reason})"
     return None
 
 
-def _reason(
-    field: FieldDict, fields: Mapping[str, FieldDict], walked: frozenset[str]
-) -> str | None:
+def _reason(field: FieldDict, fields: Mapping[str, FieldDict], walked: set[str]) -> str | None:
+    """Say why a field can change by itself; `walked` are formulas that are or were looked at."""
     if field["type"] in PLAIN_TYPES:
         return None
     if field["type"] == "formula":
-        return _reason_of_formula(field, fields, walked | {field["id"]})
+        walked.add(field["id"])
+        return _reason_of_formula(field, fields, walked)
     return SELF_CHANGING_TYPES.get(field["type"], "its type is not known to the connector")
 
 
 def _reason_of_formula(
-    field: FieldDict, fields: Mapping[str, FieldDict], walked: frozenset[str]
+    field: FieldDict, fields: Mapping[str, FieldDict], walked: set[str]
 ) -> str | None:
     options = field.get("options") or {}
     if _CLOCK.search(str(options.get("formula") or "")):
@@ -78,7 +80,7 @@ def _reason_of_formula(
     referenced = options.get("referencedFieldIds")
     if not isinstance(referenced, list):
         return "Airtable does not say what it is computed from"
-    # A formula cannot depend on itself; where it says so, the circle is walked once.
+    # What was walked gave no reason, or this walk began there: the first reason ends it.
     for other in (one for one in referenced if one not in walked):
         if other not in fields:
             return "it is computed from a field that is gone"

@@ -65,6 +65,8 @@ def _write_gaps(numbers: list[int], low_bits: int) -> str:
 
 
 def _read_gaps(text: str, count: int, low_bits: int) -> list[int]:
+    if not 0 <= low_bits <= _MOST_LOW_BITS:
+        raise ValueError("no gap has so many bits")
     content = base64.b85decode(text)
     bits = format(int.from_bytes(content, "big"), f"0{len(content) * 8}b") if content else ""
     numbers: list[int] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from source_airtable.schema.digest import has_changed
@@ -16,7 +16,6 @@ from source_airtable.streams.sync_state import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from source_airtable.config import IncrementalSettings
     from source_airtable.streams.sync_state import (
@@ -28,6 +27,8 @@ LOGGER = logging.getLogger("airbyte.source_airtable")
 # Airtable's servers may differ by some seconds; a state further ahead than this is of another
 # clock.
 MOST_CLOCK_SKEW = timedelta(minutes=1)
+
+_BEFORE_AIRTABLE = datetime(2000, 1, 1, tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,17 @@ def plan_scan(
     if state is None or reason:
         LOGGER.info("Stream %s is read in full: %s.", facts.stream_name, reason)
         return ScanPlan(state, None)
-    since = state.as_of - timedelta(minutes=settings.lookback_minutes)
+    since = _edge_of_window(state, settings)
     LOGGER.info("Stream %s: reading what changed after %s.", facts.stream_name, to_utc_text(since))
     return ScanPlan(state, since)
+
+
+def _edge_of_window(state: SyncState, settings: IncrementalSettings) -> datetime:
+    """Give the moment after which changes are read."""
+    try:
+        return state.as_of - timedelta(minutes=settings.lookback_minutes)
+    except OverflowError:
+        return _BEFORE_AIRTABLE
 
 
 def _refuse_foreign_state(

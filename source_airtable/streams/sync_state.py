@@ -6,7 +6,7 @@ Shape: `{"version": 1, "method": "last_modified", "as_of": "2026-11-18T10:00:00.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ class SyncState:
     last_full_scan: datetime
     schema_digest: str
     last_sweep: datetime | None = None
-    """When the ids below were last compared with those in the table."""
+    """When ids were last compared with those in the table, tracked after that or not."""
     known_ids: frozenset[str] | None = None
     """The records that the destination has; None where deletions are not tracked."""
     recent_ids: frozenset[str] = frozenset()
@@ -48,16 +48,13 @@ class SyncState:
             "last_full_scan": to_utc_text(self.last_full_scan),
             "schema_digest": self.schema_digest,
         }
-        if self.known_ids is not None and self.last_sweep is not None:
+        if self.last_sweep is not None:
             written["last_sweep"] = to_utc_text(self.last_sweep)
+        if self.known_ids is not None:
             written["known_ids"] = pack_ids(self.known_ids)
         if self.recent_ids:
             written["recent_ids"] = pack_ids(self.recent_ids)
         return written
-
-    def without_ids(self) -> SyncState:
-        """Give the state with deletions no longer tracked."""
-        return replace(self, known_ids=None, last_sweep=None)
 
 
 class UnusableStateError(Exception):
