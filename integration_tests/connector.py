@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -173,16 +174,11 @@ class LiveRun:
         assert self.process.stdout is not None
         self.process.stdout.close()
 
-    def rest(self) -> Run:
-        """The messages that were not read yet, when the run has ended."""
-        assert self.process.stdout is not None
-        said = self.process.stdout.read()
-        return Run(self.process.wait(LONGEST_RUN_SECONDS), said, "")
-
     def whole(self) -> Run:
         """All messages, those that were read before included, when the run has ended."""
-        rest = self.rest()
-        return Run(rest.exit_code, "".join(self._lines) + rest.stdout, rest.stderr)
+        assert self.process.stdout is not None
+        said = "".join(self._lines) + self.process.stdout.read()
+        return Run(self.process.wait(LONGEST_RUN_SECONDS), said, "")
 
 
 @dataclass(frozen=True)
@@ -223,6 +219,8 @@ class Connector:
         """A command that goes on running in the block; it is ended, if need be, after a minute."""
         with tempfile.TemporaryDirectory() as folder:
             files = self._write_files(Path(folder), command, catalog, None)
+            # A job in the background ignores interrupts, and so would what it starts.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             process = subprocess.Popen(  # noqa: S603 - our own script
                 [*(FAST_CLOCK if on_fast_clock else CONSOLE_SCRIPT), command, *files],
                 cwd=REPOSITORY,

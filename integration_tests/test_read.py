@@ -597,7 +597,7 @@ def test_table_deleted_in_mid_read(airtable: SimulatorProcess) -> None:
         while live.next_of_type("RECORD")["record"]["stream"] != account.name(base, going):
             pass
         account.tenant.admin.delete_table(base["id"], going["id"])
-        run = live.rest()
+        run = live.whole()
 
     failure = run.failure_of(account.name(base, going))
 

@@ -30,12 +30,16 @@ TAG: Final = re.compile(r"</?(?:b|code|a)\b[^>]*>")
 def options_table() -> str:
     """List the settings of the connection form, in its order."""
     specification = json.loads(SPEC.read_text(encoding="utf-8"))["connectionSpecification"]
-    properties = specification["properties"].items()
-    rows = [
-        (f"`{name}`", option["title"], _default(option), TAG.sub("", option["description"]))
-        for name, option in sorted(properties, key=lambda item: item[1]["order"])
-    ]
-    return _table(("setting", "in the form", "default", "what it does"), rows)
+    header = ("setting", "in the form", "default", "what it does")
+    return _table(header, _option_rows(specification["properties"], ""))
+
+
+def _option_rows(properties: dict[str, Any], prefix: str) -> Iterator[Sequence[str]]:
+    for name, option in sorted(properties.items(), key=lambda item: item[1]["order"]):
+        description = TAG.sub("", option["description"])
+        yield f"`{prefix}{name}`", option["title"], _default(option), description
+        if "properties" in option:
+            yield from _option_rows(option["properties"], f"{prefix}{name}.")
 
 
 def types_table() -> str:

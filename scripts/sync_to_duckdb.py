@@ -10,6 +10,7 @@ import contextlib
 import io
 import logging
 import os
+import re
 import sys
 import tempfile
 import warnings
@@ -38,6 +39,7 @@ AIRBYTE_COLUMN_PREFIX: Final = "_airbyte_"
 FIRST_LOOK_RECORDS: Final = 5
 FIRST_LOOK_COLUMNS: Final = 4
 WIDEST_CELL_CHARACTERS: Final = 28
+END_LINE: Final = re.compile(r"\d+ calls for \d+ records in [\d.]+ s")
 
 
 class SyncError(Exception):
@@ -107,24 +109,31 @@ def reason_of(error: BaseException) -> str:
     return str(getattr(error, "message", None) or error).splitlines()[0]
 
 
-class ConnectorErrors(logging.Handler):
-    """Keeps the connector's error traces.
+class ConnectorLog(logging.Handler):
+    """Keeps the connector's error traces, and its own sum of the sync.
 
     PyAirbyte writes them to its log and drops them from most of its exceptions.
     """
 
     def __init__(self) -> None:
         """Begin without one."""
-        super().__init__(logging.ERROR)
-        self.messages: list[str] = []
+        super().__init__(logging.INFO)
+        self.errors: list[str] = []
+        self.end_line = ""
+        """What the connector says of its calls and records at the end of a sync."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the trace's message."""
-        self.messages.append(record.getMessage())
+        """Keep an error's message, and the end line."""
+        message = record.getMessage()
+        if record.levelno >= logging.ERROR:
+            self.errors.append(message)
+        found = END_LINE.search(message)
+        if found:
+            self.end_line = found.group(0)
 
     def to_sync_error(self, error: BaseException) -> SyncError:
         """The failure in the connector's words: the first trace is the cause, others follow it."""
-        return SyncError(self.messages[0] if self.messages else reason_of(error))
+        return SyncError(self.errors[0] if self.errors else reason_of(error))
 
 
 def quote(identifier: str) -> str:
@@ -166,21 +175,21 @@ def prepare_pyairbyte() -> None:
 
 
 @contextlib.contextmanager
-def failures_in_plain_words() -> Iterator[None]:
+def failures_in_plain_words() -> Iterator[ConnectorLog]:
     """Turn PyAirbyte's exceptions into the connector's own sentence, and keep its remarks away."""
     from airbyte.exceptions import PyAirbyteError  # noqa: PLC0415 - see prepare_pyairbyte
 
-    errors = ConnectorErrors()
+    log = ConnectorLog()
     logger = logging.getLogger(f"airbyte.{CONNECTOR}")
-    logger.addHandler(errors)
+    logger.addHandler(log)
     try:
         # Remarks on log files and sync modes; failures come as exceptions.
         with contextlib.redirect_stderr(io.StringIO()):
-            yield
+            yield log
     except PyAirbyteError as error:
-        raise errors.to_sync_error(error) from error
+        raise log.to_sync_error(error) from error
     finally:
-        logger.removeHandler(errors)
+        logger.removeHandler(log)
 
 
 def connect(account: Account) -> Source:
@@ -199,13 +208,21 @@ def connect(account: Account) -> Source:
     return source
 
 
-def read_all(source: Source) -> ReadResult:
-    """Copy every stream, so that the tables hold what Airtable holds and no deleted records."""
+def read_all(source: Source) -> tuple[ReadResult, str]:
+    """Copy every stream, after the first time only what changed; gives the connector's sum, too.
+
+    PyAirbyte merges by record id, so that records deleted in Airtable stay: delete the database
+    file to begin anew.
+    """
     from airbyte.caches import DuckDBCache  # noqa: PLC0415 - see prepare_pyairbyte
 
-    with tempfile.TemporaryDirectory(prefix="airtable-sync-") as staging, failures_in_plain_words():
+    with (
+        tempfile.TemporaryDirectory(prefix="airtable-sync-") as staging,
+        failures_in_plain_words() as log,
+    ):
         cache = DuckDBCache(db_path=DATABASE, cache_dir=Path(staging))
-        return source.read(cache=cache, force_full_refresh=True, write_strategy="replace")
+        result = source.read(cache=cache)
+    return result, log.end_line
 
 
 def describe(database: duckdb.DuckDBPyConnection, stream_name: str, table_name: str) -> Arrival:
@@ -266,8 +283,9 @@ def sync(account: Account, console: Console) -> None:
     console.print("1/3 checking the connection")
     source = connect(account)
     console.print(f"2/3 copying tables: {len(source.get_selected_streams())}")
-    result = read_all(source)
-    console.print("3/3 done\n")
+    kind = "what changed since the last time" if DATABASE.exists() else "everything"
+    result, end_line = read_all(source)
+    console.print(f"3/3 done, {kind}: {end_line}\n")
     show(console, result)
 
 

@@ -26,7 +26,7 @@ from source_airtable.schema.discovery import (
     table_marks,
     told_base,
 )
-from source_airtable.streams.table_stream import RECORDS_SCOPE
+from source_airtable.streams.table_scan import RECORDS_SCOPE
 
 if TYPE_CHECKING:
     from source_airtable.api.client import AirtableClient

@@ -25,6 +25,10 @@ from source_airtable.errors import InvalidConfigError
 LEGACY_TOKEN_SETTING = "api_key"  # noqa: S105 - the name of a setting
 
 
+LONGEST_HOURS = 365 * 24
+"""A year, for spans of time in the settings."""
+
+
 # A token goes into an HTTP header, which holds no spaces or line breaks; pasted ones often bring
 # some.
 def _refuse_what_is_no_token(text: str) -> str:
@@ -50,6 +54,17 @@ class PersonalAccessToken(_Settings):
     api_key: Token
 
 
+class IncrementalSettings(_Settings):
+    """How incremental syncs find out what changed, and how much they look again."""
+
+    method: Literal["last_modified", "created_time"] = "last_modified"
+    lookback_minutes: float = Field(default=60, ge=1, le=LONGEST_HOURS * 60)
+    full_rescan_hours: float = Field(default=24, ge=0, le=LONGEST_HOURS)
+    """0 means never."""
+    detect_deletions: bool = False
+    deletion_sweep_hours: float = Field(default=24, ge=0, le=LONGEST_HOURS)
+
+
 class Config(_Settings):
     """The settings of one source.
 
@@ -68,6 +83,7 @@ class Config(_Settings):
     on_missing_table: Literal["fail", "skip"] = "fail"
     num_workers: int = Field(default=25, ge=2, le=40)
     requests_per_second_per_base: int = Field(default=5, ge=1, le=5)
+    incremental: IncrementalSettings = IncrementalSettings()
 
     @property
     def pages_in_flight(self) -> int:
@@ -87,16 +103,22 @@ def parse_config(raw_config: Mapping[str, Any]) -> Config:
             reason="signing in with OAuth is not supported yet, use a personal access token",
         )
     try:
-        # Settings that a form leaves open arrive as null.
-        return Config.model_validate(
-            {name: setting for name, setting in raw_config.items() if setting is not None}
-        )
+        return Config.model_validate(without_nulls(raw_config))
     except ValidationError as invalid:
         first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
         raise InvalidConfigError(
             setting=".".join(str(part) for part in first["loc"]),
             reason=first["msg"].removeprefix("Value error, ").lower(),
         ) from None
+
+
+def without_nulls(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out settings that a form left open, which arrive as null."""
+    return {
+        name: without_nulls(setting) if isinstance(setting, Mapping) else setting
+        for name, setting in settings.items()
+        if setting is not None
+    }
 
 
 def name_missing_token(raw_config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from source_airtable.schema.cell_values import CellMisfit, build_converter, is_nullable
 from source_airtable.schema.field_types import row_of
-from source_airtable.schema.json_schema import ANNOTATION, build_json_schema, name_columns
-from source_airtable.schema.names import SYSTEM_COLUMNS, clean_name
+from source_airtable.schema.json_schema import ANNOTATION, name_columns
+from source_airtable.schema.names import DELETED_AT_COLUMN, SYSTEM_COLUMNS, clean_name
 
 if TYPE_CHECKING:
     from source_airtable.api.wire_types import FieldDict, FieldId, RecordDict
@@ -30,7 +30,8 @@ class Column:
     """One column that is fed by a field."""
 
     name: str
-    field_id: FieldId
+    field: FieldDict
+    json_schema: Mapping[str, Any]
     convert: Converter
     absent: Any
     """What the column holds for a record without the cell."""
@@ -50,12 +51,16 @@ class RecordConverter:
     def __init__(self, table: TableSchema, json_schema: Mapping[str, Any]) -> None:
         self._table = table
         properties = json_schema.get("properties")
-        if not isinstance(properties, Mapping) or not properties:
-            # A catalog written by hand may leave the schema open; it means every column.
-            properties = build_json_schema(table)["properties"]
+        if not isinstance(properties, Mapping):
+            properties = {}
         self._system_columns = frozenset(SYSTEM_COLUMNS).intersection(properties)
+        errors_schema = properties.get("_airtable_errors")
+        # A catalog may have it as text.
+        self._convert_errors = build_converter(
+            errors_schema if isinstance(errors_schema, Mapping) else {}
+        )
         self.columns, self.columns_without_field = _match_columns(table, properties)
-        self._column_of: dict[str, Column] = {column.field_id: column for column in self.columns}
+        self._column_of: dict[str, Column] = {column.field["id"]: column for column in self.columns}
         self._template = self._build_template()
         self.misfits = 0
         """Cells so far that did not fit their column."""
@@ -66,7 +71,7 @@ class RecordConverter:
 
         Where no field is selected, one is asked for and left out: an empty list would mean all.
         """
-        wanted = dict.fromkeys(column.field_id for column in self.columns)
+        wanted = dict.fromkeys(column.field["id"] for column in self.columns)
         if not wanted and self._table.fields:
             return (self._table.primary_field_id or self._table.fields[0]["id"],)
         if len(wanted) == len(self._table.fields):
@@ -96,6 +101,18 @@ class RecordConverter:
         self._add_system_columns(data, record, as_of, errors)
         return data
 
+    @property
+    def has_tombstones(self) -> bool:
+        """Whether the column that marks deleted records is selected."""
+        return DELETED_AT_COLUMN in self._system_columns
+
+    def to_tombstone(self, record_id: str, deleted_at: str) -> RecordData:
+        """Give the data that stands for a record that is gone; `deleted_at` is in UTC."""
+        data: RecordData = dict.fromkeys(self._template)
+        data["_airtable_id"] = record_id
+        data["_airtable_as_of"] = data[DELETED_AT_COLUMN] = deleted_at
+        return data
+
     def _add_system_columns(
         self, data: RecordData, record: RecordDict, as_of: str | None, errors: dict[str, Any]
     ) -> None:
@@ -109,20 +126,18 @@ class RecordConverter:
         if errors:
             self.misfits += len(errors)
             if "_airtable_errors" in selected:
-                data["_airtable_errors"] = errors
+                data["_airtable_errors"] = self._convert_errors(errors)
 
     def _build_template(self) -> RecordData:
         """Give the data of a record without cells, in the order in which people read columns."""
-        template: RecordData = {
-            "_airtable_id": None,
-            "_airtable_created_time": None,
+        constants = {
             "_airtable_table_name": self._table.table_name,
             "_airtable_base_id": self._table.base_id,
             "_airtable_table_id": self._table.table_id,
-            "_airtable_as_of": None,
-            "_airtable_errors": None,
         }
-        template = {name: value for name, value in template.items() if name in self._system_columns}
+        template: RecordData = {
+            name: constants.get(name) for name in SYSTEM_COLUMNS if name in self._system_columns
+        }
         template |= dict.fromkeys(self.columns_without_field)
         for column in self.columns:
             if column.absent is not None or column.nullable:
@@ -134,31 +149,30 @@ def _match_columns(
     table: TableSchema, properties: Mapping[str, Any]
 ) -> tuple[list[Column], list[str]]:
     """Find the field of each column; gives the columns, and the names of those without one."""
-    fields_by_id = {field["id"]: field for field in table.fields}
-    fields_by_name = _fields_by_column_name(table)
+    by_id = {str(field["id"]): field for field in table.fields}
+    by_name = _fields_by_column_name(table)
     columns: dict[FieldId, Column] = {}
     without_field: list[str] = []
-    for name, json_schema, field_id in _annotated_first(properties):
-        field = fields_by_id.get(field_id) if field_id else fields_by_name.get(name)
+    declared = {
+        name: json_schema if isinstance(json_schema, Mapping) else {}
+        for name, json_schema in properties.items()
+        if name not in SYSTEM_COLUMNS
+    }
+    # Ids first. A name counts only where there is no id: the field that has it now may be another.
+    for name in sorted(declared, key=lambda name: not _field_id(declared[name])):
+        field_id = _field_id(declared[name])
+        field = by_id.get(field_id) if field_id else by_name.get(name)
         if field is not None and field["id"] not in columns:
-            columns[field["id"]] = _build_column(name, field, json_schema)
-        elif is_nullable(json_schema):
+            columns[field["id"]] = _build_column(name, field, declared[name])
+        elif is_nullable(declared[name]):
             without_field.append(name)
     return list(columns.values()), without_field
 
 
-def _annotated_first(
-    properties: Mapping[str, Any],
-) -> list[tuple[str, Mapping[str, Any], FieldId | None]]:
-    """Give the columns of fields with their schema and field id, those with an id first."""
-    found = []
-    for name, declared in properties.items():
-        if name not in SYSTEM_COLUMNS:
-            json_schema = declared if isinstance(declared, Mapping) else {}
-            annotation = json_schema.get(ANNOTATION)
-            field_id = annotation.get("field_id") if isinstance(annotation, Mapping) else None
-            found.append((name, json_schema, field_id))
-    return sorted(found, key=lambda column: column[2] is None)
+def _field_id(json_schema: Mapping[str, Any]) -> str:
+    """Give the field id that discovery wrote into a column's schema, or an empty text."""
+    annotation = json_schema.get(ANNOTATION)
+    return str(annotation.get("field_id") or "") if isinstance(annotation, Mapping) else ""
 
 
 def _fields_by_column_name(table: TableSchema) -> dict[str, FieldDict]:
@@ -181,4 +195,4 @@ def _build_column(name: str, field: FieldDict, json_schema: Mapping[str, Any]) -
             absent = convert(absent)
         except CellMisfit:
             absent = None
-    return Column(name, field["id"], convert, absent, is_nullable(json_schema))
+    return Column(name, field, json_schema, convert, absent, is_nullable(json_schema))

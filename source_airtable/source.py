@@ -1,8 +1,10 @@
 """SourceAirtable: Airbyte's four commands, wired from the parts of this package.
 
-spec       the file spec.json check      check.py discover   schema/discovery.py finds tables, each
-of which becomes a stream read       streams/matching.py finds the tables of the configured streams,
-streams/ reads them on the CDK's engine
+spec       the file spec.json
+check      check.py
+discover   schema/discovery.py finds tables, streams/catalog.py makes each one a stream
+read       streams/matching.py finds the tables of the configured streams, sync.py has them
+           read on the CDK's engine
 """
 
 from __future__ import annotations
@@ -12,13 +14,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airbyte_cdk.config_observation import create_connector_config_control_message
 from airbyte_cdk.sources import AbstractSource
+from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 from airbyte_cdk.sources.message import InMemoryMessageRepository
 
 from source_airtable.api.auth import build_authenticator
 from source_airtable.api.client import AirtableClient
 from source_airtable.api.rate_limit import AirtableBudget
 from source_airtable.check import ConnectionCheck
-from source_airtable.config import migrate_config, name_missing_token, parse_config
+from source_airtable.config import migrate_config, name_missing_token, parse_config, without_nulls
 from source_airtable.errors import InvalidConfigError
 from source_airtable.schema.discovery import Discovery
 from source_airtable.streams.catalog import build_catalog, discover_streams
@@ -68,7 +71,7 @@ class SourceAirtable(AbstractSource):
         """Bring settings of older versions to today's form, and have Airbyte save them."""
         migrated = migrate_config(config)
         if migrated is None:
-            return name_missing_token(config)
+            return name_missing_token(without_nulls(config))
         self._message_repository.emit_message(create_connector_config_control_message(migrated))
         return migrated
 
@@ -114,14 +117,14 @@ class SourceAirtable(AbstractSource):
         logger: logging.Logger,  # noqa: ARG002 - the CDK's signature
         config: Mapping[str, Any],
         catalog: ConfiguredAirbyteCatalog,
-        state: list[AirbyteStateMessage] | None = None,  # noqa: ARG002 - a full refresh ignores it
+        state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
         """Read the configured streams, many at a time."""
         parsed = parse_config(config)
         queue = ReadQueue(parsed.pages_in_flight)
         client = _build_client(parsed, sleep=queue.sleep)
         sync = Sync(client, parsed, queue, self._message_repository)
-        yield from sync.run([configured.stream for configured in catalog.streams])
+        yield from sync.run(catalog.streams, ConnectorStateManager(state))
 
 
 def _build_client(config: Config, sleep: Callable[[float], object] = time.sleep) -> AirtableClient:

@@ -16,6 +16,7 @@ from airbyte_cdk.models import (
     AirbyteStreamStatus,
     FailureType,
     StreamDescriptor,
+    SyncMode,
     TraceType,
     Type,
 )
@@ -27,13 +28,15 @@ from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as to_statu
 
 from source_airtable.errors import BaseNotFoundError, TableNotFoundError
 from source_airtable.schema.discovery import Discovery
+from source_airtable.streams.catalog import json_schema_to_read
 from source_airtable.streams.matching import StreamMatcher
 from source_airtable.streams.table_stream import TableStream, build_streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from airbyte_cdk.models import AirbyteMessage, AirbyteStream
+    from airbyte_cdk.models import AirbyteMessage, AirbyteStream, ConfiguredAirbyteStream
+    from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
     from airbyte_cdk.sources.message import MessageRepository
     from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 
@@ -45,6 +48,11 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger("airbyte.source_airtable")
 
 _DAYS_OF_A_MONTH = 30
+_HOPEFUL_FIRST = (
+    FailureType.transient_error,
+    FailureType.system_error,
+    FailureType.config_error,
+)
 
 
 class Sync:
@@ -67,9 +75,13 @@ class Sync:
         self._skipped: set[str] = set()
         self._records = 0
 
-    def run(self, streams: Sequence[AirbyteStream]) -> Iterator[AirbyteMessage]:
+    def run(
+        self, configured: Sequence[ConfiguredAirbyteStream], states: ConnectorStateManager
+    ) -> Iterator[AirbyteMessage]:
         """Emit records, states and statuses of all streams; raises at the end if one failed."""
         started = time.monotonic()
+        configured = once_each(configured)
+        streams = [one.stream for one in configured]
         discovery = Discovery(self._client, self._config)
         matcher = StreamMatcher(discovery, filters_bases=bool(self._config.base_ids))
         matches = matcher.match(streams)
@@ -77,7 +89,7 @@ class Sync:
         yield from self._report_unmatched(unmatched, matches, FailureType.transient_error)
         yield from self._report_unmatched(unmatched, matches, FailureType.system_error)
         try:
-            yield from self._run_engine(self._build_streams(streams, matches))
+            yield from self._run_engine(self._build_streams(configured, matches, states))
         finally:
             self._queue.abandon()
         yield from self._late_messages
@@ -86,12 +98,21 @@ class Sync:
         self._raise_for_failures(len(streams))
 
     def _build_streams(
-        self, streams: Sequence[AirbyteStream], matches: Matches
+        self,
+        configured: Sequence[ConfiguredAirbyteStream],
+        matches: Matches,
+        states: ConnectorStateManager,
     ) -> list[AbstractStream]:
         matched = [
-            TableStream(stream.name, matches.tables[stream.name], stream.json_schema)
-            for stream in streams
-            if stream.name in matches.tables
+            TableStream(
+                one.stream.name,
+                matches.tables[one.stream.name],
+                json_schema_to_read(one.stream, matches.tables[one.stream.name], self._config),
+                self._config.incremental if one.sync_mode is SyncMode.incremental else None,
+                states.get_stream_state(one.stream.name, None),
+            )
+            for one in configured
+            if one.stream.name in matches.tables
         ]
         return build_streams(
             interleave_bases(matched),
@@ -188,14 +209,27 @@ class Sync:
     def _raise_for_failures(self, stream_count: int) -> None:
         if not self._failures:
             return
-        first = next(iter(self._failures.values()))
+        kinds = {getattr(failure, "failure_type", None) for failure in self._failures.values()}
         names = ", ".join(self._failures)
         raise AirbyteTracedException(
-            message=f"{len(self._failures)} of {stream_count} streams failed, the others are "
-            f"complete: {names}. The reason for each one is in its own message above.",
+            message=f"{len(self._failures)} of {stream_count} streams failed: {names}. The reason "
+            "for each one is in its own message above.",
             internal_message="streams failed",
-            failure_type=getattr(first, "failure_type", FailureType.system_error),
+            failure_type=next((kind for kind in _HOPEFUL_FIRST if kind in kinds), None)
+            or FailureType.system_error,
         )
+
+
+def once_each(configured: Sequence[ConfiguredAirbyteStream]) -> list[ConfiguredAirbyteStream]:
+    """Keep the first of streams of the same name: the engine would emit each record twice."""
+    by_name: dict[str, ConfiguredAirbyteStream] = {}
+    for one in configured:
+        if by_name.setdefault(one.stream.name, one) is not one:
+            LOGGER.warning(
+                "Stream %s stands twice in the configured catalog; the first one counts.",
+                one.stream.name,
+            )
+    return list(by_name.values())
 
 
 def interleave_bases(streams: Iterable[TableStream]) -> list[TableStream]:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from airbyte_cdk.models import AirbyteStream, SyncMode
+from airbyte_cdk.models import (
+    AirbyteStream,
+    ConfiguredAirbyteStream,
+    DestinationSyncMode,
+    SyncMode,
+)
 
 from source_airtable.api.wire_types import BaseId, FieldId, TableId
 from source_airtable.config import parse_config
@@ -90,4 +95,20 @@ def an_airbyte_stream(name: str, table: TableSchema | None = None) -> AirbyteStr
         name=name,
         json_schema=build_json_schema(table) if table else {"type": "object", "properties": {}},
         supported_sync_modes=[SyncMode.full_refresh],
+    )
+
+
+def a_configured_stream(
+    stream: AirbyteStream, mode: SyncMode = SyncMode.full_refresh
+) -> ConfiguredAirbyteStream:
+    """A stream in the mode that somebody chose for it."""
+    is_full = mode is SyncMode.full_refresh
+    return ConfiguredAirbyteStream(
+        stream=stream,
+        sync_mode=mode,
+        destination_sync_mode=DestinationSyncMode.overwrite
+        if is_full
+        else DestinationSyncMode.append_dedup,
+        cursor_field=None if is_full else ["_airtable_as_of"],
+        primary_key=[["_airtable_id"]],
     )

@@ -38,6 +38,8 @@ class FakeClient:
         self.latest_date: datetime | None = None
         self.budget = SimpleNamespace(calls=0, refusals=0, waited_seconds=0.0)
         self.backoff_strategy = SimpleNamespace(retries=0)
+        self.queries: list[RecordQuery] = []
+        """What each scan asked for."""
         self.calls: list[str] = []
         """What was asked for, in order, such as `bases`, `schema app…` or `page tbl…`."""
 
@@ -67,6 +69,7 @@ class FakeClient:
 
     def iter_record_pages(self, query: RecordQuery) -> Iterator[RecordPage]:
         """Give the pages of the next scan."""
+        self.queries.append(query)
         for page in self.scans.pop(0):
             self.calls.append(f"page {query.table_id}")
             if isinstance(page, AirtableError):

@@ -6,9 +6,15 @@ from typing import Any
 
 import pytest
 
-from source_airtable.config import Config, PersonalAccessToken, migrate_config, parse_config
+from source_airtable.config import (
+    Config,
+    IncrementalSettings,
+    PersonalAccessToken,
+    migrate_config,
+    parse_config,
+)
 from source_airtable.errors import InvalidConfigError
-from unit_tests.builders import TOKEN
+from unit_tests.builders import TOKEN, a_config
 
 CREDENTIALS = {"auth_method": "api_key", "api_key": TOKEN}
 
@@ -32,6 +38,13 @@ def test_defaults() -> None:
         on_missing_table="fail",
         num_workers=25,
         requests_per_second_per_base=5,
+        incremental=IncrementalSettings(
+            method="last_modified",
+            lookback_minutes=60,
+            full_rescan_hours=24,
+            detect_deletions=False,
+            deletion_sweep_hours=24,
+        ),
     )
 
 
@@ -46,6 +59,13 @@ def test_all_settings() -> None:
         "on_missing_table": "skip",
         "num_workers": 2,
         "requests_per_second_per_base": 1,
+        "incremental": {
+            "method": "created_time",
+            "lookback_minutes": 1.5,
+            "full_rescan_hours": 0.25,
+            "detect_deletions": True,
+            "deletion_sweep_hours": 0.0,
+        },
     }
 
     config = parse_config({"credentials": CREDENTIALS, **settings})
@@ -59,6 +79,34 @@ def test_null_of_a_form(name: str) -> None:
     assert parse_config({"credentials": CREDENTIALS, name: None}) == parse_config(
         {"credentials": CREDENTIALS}
     )
+
+
+@pytest.mark.parametrize("name", IncrementalSettings.model_fields)
+def test_null_inside_a_setting(name: str) -> None:
+    """A part of the incremental settings that a form leaves open has its default."""
+    assert a_config(incremental={name: None}) == a_config()
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("method", "webhooks"),
+        ("lookback_minutes", 0.5),
+        ("full_rescan_hours", -1),
+        ("deletion_sweep_hours", "often"),
+        ("detect_deletions", 7),
+    ],
+)
+def test_refused_incremental_setting(name: str, setting: object) -> None:
+    """An incremental setting that cannot be used is named with its place."""
+    assert refusal_of(incremental={name: setting}).facts["setting"] == f"incremental.{name}"
+
+
+@pytest.mark.parametrize("name", ["lookback_minutes", "full_rescan_hours", "deletion_sweep_hours"])
+@pytest.mark.parametrize("number", [1e12, 1e300, float("inf"), float("nan")])
+def test_time_that_no_clock_has(name: str, number: float) -> None:
+    """A time so long that nothing can be reckoned with it is refused by name, not in the sync."""
+    assert refusal_of(incremental={name: number}).facts["setting"] == f"incremental.{name}"
 
 
 def test_unknown_settings() -> None:

@@ -326,12 +326,6 @@ def test_keeps_errors(*, kept: bool) -> None:
     assert kept == RecordConverter(TABLE, a_schema_of(*selected)).keeps_errors
 
 
-@pytest.mark.parametrize("json_schema", [{}, {"properties": {}}, {"properties": None}])
-def test_open_schema_means_every_column(json_schema: dict[str, Any]) -> None:
-    """A catalog that leaves the schema open gets all columns."""
-    assert data_of(json_schema, CELLS) == data_of(build_json_schema(TABLE), CELLS)
-
-
 @pytest.mark.parametrize("column", [True, None, [], "string"])
 def test_column_whose_schema_is_none(column: object) -> None:
     """A column that is not described takes its cells as they are."""
@@ -430,3 +424,54 @@ def test_selection_changes_no_value(record: tuple[Any, dict[str, Any]], randomne
     assert as_json({name: whole[name] for name in names}) == as_json(
         data_of(selected, cells, table)
     )
+
+
+DELETED_AT = "2026-11-18T11:00:00.000Z"
+
+
+def test_tombstone() -> None:
+    """What stands for a deleted record is its id and when it was found to be gone; else null."""
+    json_schema = build_json_schema(TABLE, with_tombstones=True)
+    tombstone = RecordConverter(TABLE, json_schema).to_tombstone(RECORD_ID, DELETED_AT)
+
+    assert tombstone == {
+        **dict.fromkeys(json_schema["properties"]),
+        "_airtable_id": RECORD_ID,
+        "_airtable_as_of": DELETED_AT,
+        "_ab_cdc_deleted_at": DELETED_AT,
+    }
+
+
+def test_record_that_is_not_deleted() -> None:
+    """Where deletions are told, a record that is there has null in their column."""
+    data = data_of(build_json_schema(TABLE, with_tombstones=True), CELLS)
+
+    assert data["_ab_cdc_deleted_at"] is None
+
+
+def test_tombstone_conforms() -> None:
+    """What stands for a deleted record fits the stream's schema."""
+    json_schema = build_json_schema(TABLE, with_tombstones=True)
+    tombstone = RecordConverter(TABLE, json_schema).to_tombstone(RECORD_ID, DELETED_AT)
+
+    assert nonconformities(tombstone, json_schema) == []
+
+
+@pytest.mark.parametrize("with_tombstones", [True, False])
+def test_column_of_deletions(*, with_tombstones: bool) -> None:
+    """Whether deletions can be told is whether their column is selected."""
+    json_schema = build_json_schema(TABLE, with_tombstones=with_tombstones)
+
+    assert RecordConverter(TABLE, json_schema).has_tombstones is with_tombstones
+
+
+def test_columns_know_their_field() -> None:
+    """Each column has the field that feeds it and its configured schema, in the schema's order."""
+    json_schema = a_schema_of("priority", "company_name")
+
+    columns = RecordConverter(TABLE, json_schema).columns
+
+    assert [(column.field["id"], column.json_schema) for column in columns] == [
+        (RATING["id"], json_schema["properties"]["priority"]),
+        (NAME["id"], json_schema["properties"]["company_name"]),
+    ]

@@ -25,7 +25,7 @@ SPEC = cast(
 CONNECTION = SPEC["connectionSpecification"]
 PROPERTIES: dict[str, Any] = CONNECTION["properties"]
 PERSONAL_ACCESS_TOKEN, OAUTH = PROPERTIES["credentials"]["oneOf"]
-CONFIG: dict[str, Any] = Config.model_json_schema()["properties"]
+CODE: dict[str, Any] = Config.model_json_schema()
 CREDENTIALS = {"auth_method": "api_key", "api_key": TOKEN}
 CONSTRAINTS = ("type", "enum", "minimum", "maximum", "default")
 
@@ -40,6 +40,34 @@ def objects_in(json_schema: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - 
     elif isinstance(json_schema, list):
         for inner in json_schema:
             yield from objects_in(inner)
+
+
+def leaves_of(form: dict[str, Any], path: str = "") -> dict[str, dict[str, Any]]:
+    """The settings of a form by their dotted paths, those inside of objects included."""
+    if "$ref" in form:
+        form = CODE["$defs"][form["$ref"].rsplit("/", 1)[1]]
+    if "properties" not in form:
+        return {path: form}
+    return {
+        inner_path: inner
+        for name, part in form["properties"].items()
+        for inner_path, inner in leaves_of(part, f"{path}.{name}".lstrip(".")).items()
+    }
+
+
+FORM_LEAVES = leaves_of(
+    {"properties": {name: form for name, form in PROPERTIES.items() if name != "credentials"}}
+)
+CODE_LEAVES = leaves_of(
+    {"properties": {name: part for name, part in CODE["properties"].items() if name in PROPERTIES}}
+)
+FORMS = [CONNECTION, *(form for form in PROPERTIES.values() if "properties" in form)]
+
+
+def settings_with(path: str, setting: object) -> dict[str, Any]:
+    """Settings with a token, and one setting by its dotted path."""
+    outer, _, inner = path.partition(".")
+    return {"credentials": CREDENTIALS, outer: {inner: setting} if inner else setting}
 
 
 def test_airbyte_accepts_it() -> None:
@@ -61,18 +89,27 @@ def test_names() -> None:
     assert set(PROPERTIES) == set(Config.model_fields)
 
 
-@pytest.mark.parametrize("name", [name for name in PROPERTIES if name != "credentials"])
-def test_constraints(name: str) -> None:
+def test_names_inside_of_settings() -> None:
+    """Inside of settings, too, the form asks for what the code has, and for nothing else."""
+    code = {path for path in CODE_LEAVES if not path.startswith("credentials.")}
+
+    assert set(FORM_LEAVES) == code
+    assert "incremental.method" in code
+
+
+@pytest.mark.parametrize("path", FORM_LEAVES)
+def test_constraints(path: str) -> None:
     """Type, choices, bounds and default of a setting are the same in the form and in the code."""
-    form = {key: PROPERTIES[name][key] for key in CONSTRAINTS if key in PROPERTIES[name]}
-    code = {key: CONFIG[name][key] for key in CONSTRAINTS if key in CONFIG[name]}
+    form = {key: FORM_LEAVES[path][key] for key in CONSTRAINTS if key in FORM_LEAVES[path]}
+    code = {key: CODE_LEAVES[path][key] for key in CONSTRAINTS if key in CODE_LEAVES[path]}
 
     assert form == code
+    assert "default" in form
 
 
 def test_required() -> None:
     """The form requires nothing, for a legacy token stands where the form has no place for it."""
-    assert (CONNECTION["required"], Config.model_json_schema()["required"]) == (
+    assert (CONNECTION["required"], CODE["required"]) == (
         [],
         ["credentials"],
     )
@@ -91,7 +128,7 @@ def test_token_method() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "setting"),
+    ("path", "setting"),
     [
         *[(name, entries) for name in ("base_ids", "table_ids") for entries in ([], ["a"], [7], 7)],
         *[
@@ -100,17 +137,29 @@ def test_token_method() -> None:
             for choice in ("names", "ids", "fail", "skip", "", 7)
         ],
         *[("add_base_id_to_stream_name", setting) for setting in (True, False, "maybe", 7)],
-        *[("num_workers", number) for number in (1, 2, 25, 40, 41, 2.5, "many")],
-        *[("requests_per_second_per_base", number) for number in (0, 1, 5, 6, 1.5, "many")],
+        *[("num_workers", wanted) for wanted in (1, 2, 25, 40, 41, 2.5, "many")],
+        *[("requests_per_second_per_base", wanted) for wanted in (0, 1, 5, 6, 1.5, "many")],
+        ("incremental", {}),
+        ("incremental", []),
+        ("incremental", "daily"),
+        ("incremental", {"method": "created_time"}),
+        *[("incremental.method", m) for m in ("last_modified", "created_time", "webhooks", "", 7)],
+        *[("incremental.lookback_minutes", n) for n in (0, 0.99, 1, 1.5, 60, -1, "an hour")],
+        *[
+            (f"incremental.{name}", hours)
+            for name in ("full_rescan_hours", "deletion_sweep_hours")
+            for hours in (-0.1, 0, 0.5, 24, "daily", [])
+        ],
+        *[("incremental.detect_deletions", setting) for setting in (True, False, "maybe", 7)],
         ("credentials", {"api_key": TOKEN}),
         ("credentials", {"auth_method": "api_key"}),
         ("credentials", {"auth_method": "password", "api_key": TOKEN}),
         ("credentials", TOKEN),
     ],
 )
-def test_both_accept_the_same(name: str, setting: object) -> None:
+def test_both_accept_the_same(path: str, setting: object) -> None:
     """What the form lets through the code takes, and what the form refuses the code refuses."""
-    settings = {"credentials": CREDENTIALS, name: setting}
+    settings = settings_with(path, setting)
     try:
         parse_config(settings)
         is_accepted = True
@@ -120,16 +169,18 @@ def test_both_accept_the_same(name: str, setting: object) -> None:
     assert is_accepted == jsonschema.Draft7Validator(CONNECTION).is_valid(settings)
 
 
-@pytest.mark.parametrize("name", [name for name in PROPERTIES if name != "credentials"])
-def test_examples(name: str) -> None:
+@pytest.mark.parametrize("path", FORM_LEAVES)
+def test_examples(path: str) -> None:
     """The examples that the form gives are settings that the code takes as they are."""
-    form = PROPERTIES[name]
+    form = FORM_LEAVES[path]
     examples = form.get("examples", [])
     settings = [[example] for example in examples] if form["type"] == "array" else examples
-    taken = [
-        parse_config({"credentials": CREDENTIALS, name: setting}).model_dump(mode="json")[name]
-        for setting in settings
-    ]
+    taken = []
+    for setting in settings:
+        part: Any = parse_config(settings_with(path, setting)).model_dump(mode="json")
+        for name in path.split("."):
+            part = part[name]
+        taken.append(part)
 
     assert taken == settings
 
@@ -150,8 +201,8 @@ def test_secrets_are_marked() -> None:
 
 @pytest.mark.parametrize(
     "form",
-    [CONNECTION, PERSONAL_ACCESS_TOKEN, OAUTH],
-    ids=["settings", "personal access token", "oauth"],
+    [*FORMS, PERSONAL_ACCESS_TOKEN, OAUTH],
+    ids=lambda form: form["title"],
 )
 def test_order(form: dict[str, Any]) -> None:
     """The form has one order, without gaps and without two settings in one place."""
@@ -169,9 +220,12 @@ def test_groups() -> None:
 
 
 def test_every_setting_is_explained() -> None:
-    """Each setting has a title and a description."""
+    """Each setting has a title and a description, those inside of others included."""
     assert [
-        name for name, form in PROPERTIES.items() if not (form["title"] and form["description"])
+        name
+        for form in FORMS
+        for name, inner in form["properties"].items()
+        if not (inner.get("title") and inner.get("description"))
     ] == []
 
 

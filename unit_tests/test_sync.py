@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airbyte_cdk.models import (
+    AirbyteStateBlob,
+    AirbyteStateMessage,
+    AirbyteStateType,
+    AirbyteStreamState,
     AirbyteStreamStatus,
     FailureType,
+    StreamDescriptor,
+    SyncMode,
     TraceType,
     Type,
 )
+from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 from airbyte_cdk.sources.message import InMemoryMessageRepository
 from airbyte_cdk.utils import AirbyteTracedException
 from hypothesis import given
@@ -23,12 +31,13 @@ from source_airtable.errors import (
     ContractError,
 )
 from source_airtable.records import RecordConverter
-from source_airtable.streams import table_stream
+from source_airtable.streams import table_scan
 from source_airtable.streams.read_queue import ReadQueue
 from source_airtable.sync import Sync, interleave_bases
 from unit_tests.builders import (
     a_base,
     a_config,
+    a_configured_stream,
     a_page,
     a_table,
     a_table_schema,
@@ -38,11 +47,12 @@ from unit_tests.builders import (
 from unit_tests.fake_client import FakeClient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from airbyte_cdk.models import (
         AirbyteMessage,
         AirbyteStream,
+        ConfiguredAirbyteStream,
     )
 
     from source_airtable.api.client import RecordQuery
@@ -72,6 +82,7 @@ class FakeAccount(FakeClient):
 
     def iter_record_pages(self, query: RecordQuery) -> Iterator[RecordPage]:
         """Give two records, or raise the table's error."""
+        self.queries.append(query)
         if query.table_id in self.record_errors:
             raise self.record_errors[query.table_id]
         yield a_page(f"rec{query.table_id}A", f"rec{query.table_id}B")
@@ -80,13 +91,24 @@ class FakeAccount(FakeClient):
 def run(
     client: FakeClient, streams: list[AirbyteStream], **settings: object
 ) -> tuple[list[AirbyteMessage], AirbyteTracedException | None]:
+    """What a sync of full refreshes emits, and what it raises at the end."""
+    configured = [a_configured_stream(stream) for stream in streams]
+    return run_configured(client, configured, (), **settings)
+
+
+def run_configured(
+    client: FakeClient,
+    streams: list[ConfiguredAirbyteStream],
+    states: Sequence[AirbyteStateMessage] = (),
+    **settings: object,
+) -> tuple[list[AirbyteMessage], AirbyteTracedException | None]:
     """What a sync emits, and what it raises at the end."""
     config = a_config(num_workers=2, **settings)
     queue = ReadQueue(config.pages_in_flight)
     sync = Sync(client.as_client(), config, queue, InMemoryMessageRepository())
     messages: list[AirbyteMessage] = []
     try:
-        messages.extend(sync.run(streams))
+        messages.extend(sync.run(streams, ConnectorStateManager(list(states))))
     except AirbyteTracedException as failure:
         return messages, failure
     return messages, None
@@ -195,7 +217,7 @@ def test_order_of_failures() -> None:
         ("stream1", FailureType.config_error),
     ]
     assert failure is not None
-    assert str(failure).startswith("4 of 5 streams failed, the others are complete: ")
+    assert str(failure).startswith("4 of 5 streams failed: ")
 
 
 def test_failure_for_a_person_waits() -> None:
@@ -266,7 +288,7 @@ def break_compilation(monkeypatch: pytest.MonkeyPatch) -> None:
                 raise KeyError(table.table_id)
             super().__init__(table, json_schema)
 
-    monkeypatch.setattr(table_stream, "RecordConverter", BrokenConverter)
+    monkeypatch.setattr(table_scan, "RecordConverter", BrokenConverter)
 
 
 def test_failure_before_a_scan(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,8 +356,152 @@ def test_abandoned_sync() -> None:
     queue = ReadQueue(1)
     messages = Sync(
         client.as_client(), a_config(num_workers=2), queue, InMemoryMessageRepository()
-    ).run(client.streams)
+    ).run([a_configured_stream(stream) for stream in client.streams], ConnectorStateManager([]))
     next(messages)
     messages.close()  # type: ignore[attr-defined]
 
     assert queue._abandoned.is_set()  # noqa: SLF001 - seen from outside it is a process that ends
+
+
+NINE, TEN = (datetime(2026, 11, 18, hour, tzinfo=timezone.utc) for hour in (9, 10))
+PLACEHOLDER = {"__ab_no_cursor_state_message": True}
+
+
+def a_state(name: str, state: Mapping[str, Any]) -> AirbyteStateMessage:
+    """A stream's state as Airbyte hands it over."""
+    descriptor = StreamDescriptor(name=name)
+    return AirbyteStateMessage(
+        type=AirbyteStateType.STREAM,
+        stream=AirbyteStreamState(
+            stream_descriptor=descriptor, stream_state=AirbyteStateBlob(**state)
+        ),
+    )
+
+
+def states_in(messages: list[AirbyteMessage]) -> dict[str, dict[str, Any]]:
+    """The last state of each stream."""
+    return {
+        message.state.stream.stream_descriptor.name: vars(message.state.stream.stream_state)
+        for message in messages
+        if message.state and message.state.stream
+    }
+
+
+def an_incremental_run(
+    client: FakeAccount, now: datetime | None, states: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[AirbyteMessage]:
+    """What an incremental sync of all streams emits, from the given states by stream."""
+    client.latest_date = now
+    messages, failure = run_configured(
+        client,
+        [a_configured_stream(stream, SyncMode.incremental) for stream in client.streams],
+        [a_state(name, state) for name, state in (states or {}).items()],
+    )
+    assert failure is None
+    return messages
+
+
+def test_first_incremental_sync() -> None:
+    """The first incremental sync reads everything and leaves a state of its own."""
+    client = FakeAccount(2)
+
+    messages = an_incremental_run(client, NINE)
+
+    assert [query.formula for query in client.queries] == [None, None]
+    assert {state["as_of"] for state in states_in(messages).values()} == {
+        "2026-11-18T09:00:00.000Z"
+    }
+
+
+def test_second_incremental_sync() -> None:
+    """The second incremental sync asks only for what changed since the first one's state."""
+    client = FakeAccount(1)
+    states = states_in(an_incremental_run(client, NINE))
+
+    messages = an_incremental_run(client, TEN, states)
+
+    assert "DATETIME_PARSE('2026-11-18T08:00:00.000Z')" in str(client.queries[-1].formula)
+    assert states_in(messages)["stream0"]["as_of"] == "2026-11-18T10:00:00.000Z"
+
+
+def test_state_behind_records() -> None:
+    """The state comes behind all records of its stream."""
+    messages = an_incremental_run(FakeAccount(1), NINE)
+
+    assert [message.type for message in messages if message.type in (Type.RECORD, Type.STATE)] == [
+        Type.RECORD,
+        Type.RECORD,
+        Type.STATE,
+    ]
+
+
+def test_full_refresh_with_the_state_of_an_incremental_sync() -> None:
+    """A full refresh reads everything whatever the state, and leaves the placeholder."""
+    client = FakeAccount(1)
+    states = states_in(an_incremental_run(client, NINE))
+
+    messages, _ = run_configured(
+        client,
+        [a_configured_stream(client.streams[0])],
+        [a_state("stream0", states["stream0"])],
+    )
+
+    assert client.queries[-1].formula is None
+    assert states_in(messages) == {"stream0": PLACEHOLDER}
+
+
+def test_incremental_sync_behind_a_full_refresh() -> None:
+    """After a full refresh an incremental sync reads everything, and goes on from there."""
+    client = FakeAccount(1)
+
+    messages = an_incremental_run(client, NINE, {"stream0": PLACEHOLDER})
+
+    assert client.queries[-1].formula is None
+    assert states_in(messages)["stream0"]["as_of"] == "2026-11-18T09:00:00.000Z"
+
+
+def test_mixed_modes() -> None:
+    """Each stream is read in the mode that was chosen for it, from its own state."""
+    client = FakeAccount(2)
+    states = states_in(an_incremental_run(client, NINE))
+    client.latest_date = TEN
+    modes = [SyncMode.full_refresh, SyncMode.incremental]
+
+    messages, _ = run_configured(
+        client,
+        [a_configured_stream(s, mode) for s, mode in zip(client.streams, modes, strict=True)],
+        [a_state(name, state) for name, state in states.items()],
+    )
+
+    assert states_in(messages)["stream0"] == PLACEHOLDER
+    assert states_in(messages)["stream1"]["last_full_scan"] == "2026-11-18T09:00:00.000Z"
+
+
+def test_catalog_of_pyairbyte() -> None:
+    """PyAirbyte configures every stream as incremental, without naming a cursor: that is enough."""
+    client = FakeAccount(1)
+    client.latest_date = NINE
+    configured = a_configured_stream(client.streams[0], SyncMode.incremental)
+    configured.cursor_field, configured.primary_key = None, None
+
+    messages, failure = run_configured(client, [configured])
+
+    assert failure is None
+    assert states_in(messages)["stream0"]["as_of"] == "2026-11-18T09:00:00.000Z"
+
+
+def test_failed_incremental_stream() -> None:
+    """An incremental stream that fails leaves no state, so that the saved one stays."""
+    client = FakeAccount(2)
+    states = states_in(an_incremental_run(client, NINE))
+    client.latest_date = TEN
+    client.record_errors["tbl0"] = AirtableUnavailableError(status=503)
+
+    messages, failure = run_configured(
+        client,
+        [a_configured_stream(stream, SyncMode.incremental) for stream in client.streams],
+        [a_state(name, state) for name, state in states.items()],
+    )
+
+    assert failure is not None
+    assert list(states_in(messages)) == ["stream1"]

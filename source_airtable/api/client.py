@@ -69,6 +69,8 @@ class RecordQuery:
     base_id: BaseId
     table_id: TableId
     field_ids: Sequence[FieldId] = ()
+    formula: str | None = None
+    """A filter in Airtable's formula language; None lists all records."""
     page_size_records: int = AIRTABLE_MAX_PAGE_SIZE
 
     def parameters(self, offset: str | None) -> dict[str, Any]:
@@ -79,6 +81,8 @@ class RecordQuery:
         }
         if self.field_ids:
             parameters["fields"] = list(self.field_ids)
+        if self.formula is not None:
+            parameters["filterByFormula"] = self.formula
         if offset is not None:
             parameters["offset"] = offset
         return parameters
@@ -200,7 +204,9 @@ class AirtableClient:
             raise
         self._note_date(response)
         # The handler lets nothing through that has no JSON object.
-        return cast("dict[str, Any]", parse_body(response))
+        body = cast("dict[str, Any]", parse_body(response))
+        body["size_bytes"] = len(response.content)
+        return body
 
     def _note_date(self, response: requests.Response) -> None:
         date = parse_http_date(response.headers.get("Date", ""))
@@ -259,9 +265,11 @@ def _api_url() -> str:
 
     A setting could be used to send the token elsewhere.
     """
-    api_url = os.environ.get(API_URL_VARIABLE, DEFAULT_API_URL).rstrip("/")
+    api_url = (os.environ.get(API_URL_VARIABLE) or DEFAULT_API_URL).rstrip("/")
     if not api_url.startswith(("https://", "http://")):
-        raise InvalidConfigError(setting=API_URL_VARIABLE, reason="it must begin with https://")
+        raise InvalidConfigError(
+            setting=API_URL_VARIABLE, reason="it must begin with https:// or http://"
+        )
     return api_url
 
 

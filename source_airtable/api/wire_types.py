@@ -40,6 +40,8 @@ class FieldOptions(TypedDict, total=False):
 
     result: FieldDict | None
     isValid: bool
+    formula: str
+    referencedFieldIds: list[str] | None
 
 
 class FieldDict(TypedDict, total=False):
@@ -81,3 +83,5 @@ class RecordPage(TypedDict, total=False):
 
     records: list[RecordDict]
     offset: str
+    size_bytes: int
+    """The length of the page as JSON; noted by the client."""

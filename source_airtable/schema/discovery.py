@@ -17,6 +17,7 @@ from source_airtable.errors import (
     AccessDeniedError,
     AirtableError,
     BaseNotFoundError,
+    ContractError,
     InvalidConfigError,
     InvalidTokenError,
     MissingScopeError,
@@ -120,7 +121,7 @@ class Discovery:
         readable = emitted = 0
         for _, outcome in self._iter_schemas(self.select_bases()):
             if isinstance(outcome, AirtableError):
-                if not isinstance(outcome, BaseNotFoundError):
+                if not isinstance(outcome, (BaseNotFoundError, ContractError)):
                     raise outcome
                 LOGGER.warning("A base is skipped: %s", outcome.message)
                 continue

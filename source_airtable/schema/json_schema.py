@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from source_airtable.schema.field_types import DATE_TIME, TEXT, json_schema_of
-from source_airtable.schema.names import column_names
+from source_airtable.schema.names import DELETED_AT_COLUMN, column_names
 
 if TYPE_CHECKING:
     from source_airtable.api.wire_types import FieldDict
@@ -16,6 +16,7 @@ ANNOTATION = "x-airtable"
 type."""
 
 PRIMARY_KEY = "_airtable_id"
+CURSOR_COLUMN = "_airtable_as_of"
 
 _SYSTEM_COLUMNS: dict[str, dict[str, Any]] = {
     # The first three are plain text as in Airbyte's own connector, so that a moved connection keeps
@@ -38,10 +39,20 @@ _SYSTEM_COLUMNS: dict[str, dict[str, Any]] = {
 }
 
 
-def build_json_schema(table: TableSchema, *, by_field_id: bool = False) -> dict[str, Any]:
+_DELETED_AT: dict[str, Any] = {
+    **DATE_TIME,
+    "description": "When the record was found to be deleted, in UTC; null as long as it is there.",
+}
+
+
+def build_json_schema(
+    table: TableSchema, *, by_field_id: bool = False, with_tombstones: bool = False
+) -> dict[str, Any]:
     """Build the JSON schema of a table's stream; columns are named after fields or field ids."""
     columns = name_columns(table, by_field_id=by_field_id)
     properties = dict(_SYSTEM_COLUMNS)
+    if with_tombstones:
+        properties[DELETED_AT_COLUMN] = _DELETED_AT
     for field in table.fields:
         properties[columns[field["id"]]] = {
             **json_schema_of(field),

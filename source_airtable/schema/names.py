@@ -28,10 +28,12 @@ SYSTEM_COLUMNS = (
     "_airtable_table_id",
     "_airtable_as_of",
     "_airtable_errors",
-)
-# Columns that Airbyte, PyAirbyte or a later setting of ours adds beside a table's own.
-_COLUMNS_OF_OTHERS = (
     "_ab_cdc_deleted_at",
+)
+DELETED_AT_COLUMN = "_ab_cdc_deleted_at"
+"""When a record was found to be gone; a column only where deletions are detected."""
+# Columns that Airbyte or PyAirbyte adds beside a table's own.
+_COLUMNS_OF_OTHERS = (
     "_airbyte_raw_id",
     "_airbyte_extracted_at",
     "_airbyte_loaded_at",

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from source_airtable.api.wire_types import BaseId, FieldDict, TableId
-from source_airtable.schema.field_types import json_schema_of
 
 if TYPE_CHECKING:
-    from source_airtable.api.wire_types import BaseDict, FieldId, TableDict
+    from source_airtable.api.wire_types import BaseDict, FieldId, FieldOptions, TableDict
+
+_DECISIVE_OPTIONS = (
+    "isValid",
+    "formula",
+    "referencedFieldIds",
+    "linkedTableId",
+    "recordLinkFieldId",
+    "fieldIdInLinkedTable",
+)
 
 TableKey = tuple[BaseId, TableId]
 """What identifies a table: both ids, since a duplicated base may keep the ids of its tables."""
@@ -62,8 +70,8 @@ def parse_table(base: BaseDict, table: TableDict) -> TableSchema | None:
 def _parse_field(field: object) -> FieldDict | None:
     """Give a field with id, name and type, and what else decides its column.
 
-    The options of most types (choices, colours, formats) decide nothing, and in an account of tens
-    of thousands of fields they are most of the memory.
+    Colours, formats and the like decide nothing, and in an account of tens of thousands of fields
+    they are most of the memory.
     """
     if not isinstance(field, dict) or not isinstance(field.get("id"), str):
         return None
@@ -74,6 +82,29 @@ def _parse_field(field: object) -> FieldDict | None:
     )
     if isinstance(field.get("description"), str):
         parsed["description"] = field["description"]
-    if json_schema_of(field) is not json_schema_of({"type": field.get("type")}):
-        parsed["options"] = field.get("options")
+    options = _decisive_options(field.get("options"))
+    if options:
+        parsed["options"] = cast("FieldOptions", options)
     return parsed
+
+
+def _decisive_options(options: object) -> dict[str, Any]:
+    """Keep of a field's options what its cells are computed from, and the names they may hold."""
+    if not isinstance(options, dict):
+        return {}
+    kept = {name: options[name] for name in _DECISIVE_OPTIONS if name in options}
+    referenced = kept.get("referencedFieldIds")
+    if isinstance(referenced, list):
+        kept["referencedFieldIds"] = sorted(str(field_id) for field_id in referenced)
+    result = options.get("result")
+    if isinstance(result, dict):
+        kept["result"] = {
+            "type": result.get("type"),
+            "options": _decisive_options(result.get("options")),
+        }
+    choices = options.get("choices")
+    if isinstance(choices, list):
+        kept["choices"] = [
+            [choice.get("id"), choice.get("name")] for choice in choices if isinstance(choice, dict)
+        ]
+    return kept

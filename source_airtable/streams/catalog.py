@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airbyte_cdk.models import AirbyteCatalog, AirbyteStream, SyncMode
 
-from source_airtable.schema.json_schema import PRIMARY_KEY, build_json_schema, name_columns
+from source_airtable.schema.json_schema import (
+    CURSOR_COLUMN,
+    PRIMARY_KEY,
+    build_json_schema,
+    name_columns,
+)
 from source_airtable.schema.names import TableNames, stream_name_of_ids, stream_names
 from source_airtable.streams.table_stream import TableStream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from source_airtable.config import Config
     from source_airtable.schema.discovery import Discovery
@@ -30,9 +35,12 @@ def build_catalog(discovery: Discovery, config: Config) -> AirbyteCatalog:
     names: list[TableNames] = []
     json_schemas = []
     by_field_id = config.column_names == "ids"
+    with_tombstones = config.incremental.detect_deletions
     for table in discovery.discover():
         names.append(names_of(table))
-        json_schemas.append(build_json_schema(table, by_field_id=by_field_id))
+        json_schemas.append(
+            build_json_schema(table, by_field_id=by_field_id, with_tombstones=with_tombstones)
+        )
         if not by_field_id:
             _warn_of_suffixed_columns(table)
     return AirbyteCatalog(
@@ -40,8 +48,11 @@ def build_catalog(discovery: Discovery, config: Config) -> AirbyteCatalog:
             AirbyteStream(
                 name=name,
                 json_schema=json_schema,
-                supported_sync_modes=[SyncMode.full_refresh],
+                supported_sync_modes=[SyncMode.full_refresh, SyncMode.incremental],
+                source_defined_cursor=True,
+                default_cursor_field=[CURSOR_COLUMN],
                 source_defined_primary_key=[[PRIMARY_KEY]],
+                # The platform clears and writes again only full refreshes that are not resumable.
                 is_resumable=False,
             )
             for name, json_schema in zip(name_streams(names, config), json_schemas, strict=True)
@@ -93,6 +104,20 @@ def _warn_of_suffixed_columns(table: TableSchema) -> None:
             table.base_name,
             ", ".join(suffixed),
         )
+
+
+def json_schema_to_read(
+    stream: AirbyteStream, table: TableSchema, config: Config
+) -> Mapping[str, Any]:
+    """Give the configured JSON schema, or all columns where a catalog by hand leaves it open."""
+    declared: Mapping[str, Any] = stream.json_schema
+    if declared.get("properties"):
+        return declared
+    return build_json_schema(
+        table,
+        by_field_id=config.column_names == "ids",
+        with_tombstones=config.incremental.detect_deletions,
+    )
 
 
 def names_of(table: TableSchema) -> TableNames:

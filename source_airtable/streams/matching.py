@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from source_airtable.api.wire_types import BaseId, TableId
-from source_airtable.errors import TableNotFoundError
+from source_airtable.errors import TableNotFoundError, TransientError
 from source_airtable.schema.discovery import base_marks
 from source_airtable.schema.json_schema import ANNOTATION
 from source_airtable.schema.names import (
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("airbyte.source_airtable")
 
-_BASE_ID_PART = re.compile(r"(?:^|/)(app[A-Za-z0-9]+)/")
+_BASE_ID_PART = re.compile(r"(?:^|/)(app[A-Za-z0-9]{14})/")
 _TABLE_ID_PART = re.compile(r"/(tbl[A-Za-z0-9]+)$")
 _MOST_CANDIDATES = 5
 
@@ -92,7 +92,7 @@ class StreamMatcher:
                 matches.tables[name] = self._tables[key]
             else:
                 matches.errors[name] = self._base_errors.get(key[0]) or TableNotFoundError(
-                    stream=name, base=key[0], table=key[1]
+                    stream=name, base=key[0], table=key[1], reason=self._why_unread(key[0])
                 )
 
     def _bases_of_ids(self, base_ids: Iterable[BaseId]) -> list[BaseDict]:
@@ -101,6 +101,10 @@ class StreamMatcher:
             # Entries of base_ids may be names, which only the list of bases knows.
             return [base for base in self._discovery.select_bases() if base["id"] in set(wanted)]
         return [{"id": base_id} for base_id in wanted]
+
+    def _why_unread(self, base_id: BaseId) -> str | None:
+        is_left_out = self._filters_bases and base_id not in self._base_names
+        return "the setting base_ids leaves its base out" if is_left_out else None
 
     def _match_by_names(
         self, open_streams: dict[str, AirbyteStream], bases: list[BaseDict], matches: Matches
@@ -118,7 +122,7 @@ class StreamMatcher:
         if open_streams:
             self._read_bases(bases)
             self._settle(open_streams, matches, self._tables_by_exact_name)
-            self._settle(open_streams, matches, self._tables_by_table_id)
+            self._settle(open_streams, matches, self._only_table_of_id)
 
     def _settle(
         self,
@@ -151,7 +155,19 @@ class StreamMatcher:
             named = stream_name_prefix(self._base_names.get(base_id, base_id))
             if base_id in _BASE_ID_PART.findall(name) or name.startswith(named):
                 return error
-        return None
+        # A base that can be read tomorrow may hold the table that is meant.
+        hopeful = (one for one in self._base_errors.values() if isinstance(one, TransientError))
+        return next(hopeful, None)
+
+    def _only_table_of_id(self, name: str) -> list[TableSchema]:
+        """Find a table by its id alone, where no other base can be meant.
+
+        A duplicated base has tables of equal ids: with a base id in the name, or with a base that
+        could not be read, the one that is found may be the copy.
+        """
+        if self._base_errors or _BASE_ID_PART.search(name):
+            return []
+        return self._tables_by_table_id(name)
 
     def _candidates(self, name: str) -> list[str]:
         """Name tables that may have been meant: those of the same id, else of the same name."""

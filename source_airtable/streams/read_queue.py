@@ -1,10 +1,10 @@
 """The queue between the workers that read pages and the thread that writes messages.
 
 The engine bounds its queue by a count of records, which for large records is no bound at all. This
-one also bounds the pages that are fetched or waiting: a worker takes a permit before it asks for a
-page, and the permit comes back when the page's last record is taken out of the queue. It also lets
-the workers end when nobody reads any more: the engine alone would leave them waiting for room for
-ever, and the process with them.
+one bounds the pages that are fetched or waiting: a worker takes room for a page before it asks for
+it, and the room comes back when the page's last record is taken out of the queue. It also lets the
+workers end when nobody reads any more: the engine alone would leave them waiting for room for ever,
+and the process with them.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from airbyte_cdk.sources.streams.concurrent.partitions.types import QueueItem
 from airbyte_cdk.sources.types import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-# Records are small beside their pages; this many let the workers run ahead of the writer by some
-# pages.
+# Items are pages, which have a bound of their own, and a few messages for each stream.
 QUEUE_SIZE_ITEMS = 2_000
+MOST_RECORDS_OF_AN_ITEM = 100
 
 
 class SyncAbandonedError(Exception):
@@ -31,28 +31,54 @@ class SyncAbandonedError(Exception):
 class LastRecordOfPage(Record):
     """A record whose leaving of the queue ends its page's time in flight."""
 
-    def __init__(self, data: Mapping[str, Any], stream_name: str) -> None:
+    def __init__(self, data: Mapping[str, Any], stream_name: str, room: int = 1) -> None:
         super().__init__(data=data, stream_name=stream_name)
+        self.room = room
+        """What its page takes of the queue's room."""
+
+
+class RecordsOfPage(Record):
+    """Records that go through the queue as one item, which costs a tenth of the CPU time less."""
+
+    def __init__(self, records: list[Record]) -> None:
+        super().__init__(data={}, stream_name=records[0].stream_name)
+        self.records = records
 
 
 class ReadQueue(Queue[QueueItem]):
-    """A bounded queue with permits for pages in flight, which can be abandoned."""
+    """A bounded queue with room for a number of pages in flight, which can be abandoned.
+
+    A page of usual size takes room for one; a larger one takes more.
+    """
 
     def __init__(self, pages_in_flight: int) -> None:
         super().__init__(maxsize=QUEUE_SIZE_ITEMS)
-        self._permits = threading.Semaphore(pages_in_flight)
+        self._most_room = pages_in_flight
+        self._free_room = pages_in_flight
+        self._has_room = threading.Condition()
+        # Held while waiting for room, so that a large page is not overtaken by small ones for ever.
+        self._entrance = threading.Lock()
         self._abandoned = threading.Event()
+        self._unpacked: Iterator[Record] = iter(())
 
-    def acquire_page(self) -> None:
-        """Wait until one more page may be fetched; raises SyncAbandonedError."""
-        self._permits.acquire()
-        if self._abandoned.is_set():
-            self._permits.release()
-            raise SyncAbandonedError
+    def acquire_page(self, room: int = 1) -> int:
+        """Wait until a page may be fetched, and give the room that it got.
 
-    def release_page(self) -> None:
-        """Give the permit of a page back that puts no last record into the queue."""
-        self._permits.release()
+        Raises SyncAbandonedError when nobody reads any more.
+        """
+        room = min(room, self._most_room)
+        with self._entrance, self._has_room:
+            self._has_room.wait_for(lambda: self._abandoned.is_set() or self._free_room >= room)
+            if self._abandoned.is_set():
+                raise SyncAbandonedError
+            self._free_room -= room
+        return room
+
+    def release_page(self, room: int = 1) -> None:
+        """Give the room of a page back."""
+        with self._has_room:
+            self._free_room += room
+            self._has_room.notify_all()
 
     def put(self, item: QueueItem, block: bool = True, timeout: float | None = None) -> None:  # noqa: FBT001, FBT002 - Queue's signature
         """Put an item; raises SyncAbandonedError when nobody reads any more."""
@@ -61,21 +87,40 @@ class ReadQueue(Queue[QueueItem]):
         super().put(item, block, timeout)
 
     def get(self, block: bool = True, timeout: float | None = None) -> QueueItem:  # noqa: FBT001, FBT002 - Queue's signature
-        """Get an item, and end its page's time in flight if it is the last of a page."""
-        item = super().get(block, timeout)
+        """Get an item, records one by one, and end a page's time in flight with its last."""
+        item: QueueItem | None = next(self._unpacked, None)
+        while item is None:
+            item = super().get(block, timeout)
+            if type(item) is RecordsOfPage:
+                self._unpacked = iter(item.records)
+                item = next(self._unpacked, None)
         if type(item) is LastRecordOfPage:
-            self._permits.release()
+            self.release_page(item.room)
         return item
 
     def abandon(self) -> None:
         """Throw away what is queued and wake every worker that waits, so that it ends."""
         self._abandoned.set()
+        self._unpacked = iter(())
         with self.mutex:
             self.queue.clear()
             self.not_full.notify_all()
-        self._permits.release()
+        with self._has_room:
+            self._has_room.notify_all()
 
     def sleep(self, seconds: float) -> None:
         """Sleep, but not beyond the sync; raises SyncAbandonedError when nobody reads any more."""
         if self._abandoned.wait(seconds):
             raise SyncAbandonedError
+
+
+def pack(records: Iterable[Record]) -> Iterator[Record]:
+    """Pack records into items for the queue, at the end of each page at the latest."""
+    packed: list[Record] = []
+    for record in records:
+        packed.append(record)
+        if type(record) is LastRecordOfPage or len(packed) == MOST_RECORDS_OF_AN_ITEM:
+            yield RecordsOfPage(packed)
+            packed = []
+    if packed:
+        yield RecordsOfPage(packed)

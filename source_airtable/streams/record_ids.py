@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # "rec" and 14 characters out of 62: the first two of them spread the ids evenly over 3,844 buckets.
 _PREFIX_LENGTH = len("rec")
@@ -24,6 +28,12 @@ class RecordIdSet:
     def __len__(self) -> int:
         """Count the ids."""
         return self._count
+
+    def __iter__(self) -> Iterator[str]:
+        """Emit the ids, in no order."""
+        for start, bucket in self._buckets.items():
+            for rest in bucket[1:-1].split(_SEPARATOR) if len(bucket) > 1 else ():
+                yield start + rest.decode()
 
     def add(self, record_id: str) -> bool:
         """Add an id, and tell whether it is new."""

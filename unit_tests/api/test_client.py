@@ -95,7 +95,11 @@ def test_every_page_is_given(client: AirtableClient, airtable: requests_mock.Moc
     pages = [a_page("recA", offset="itrA/recA"), a_page(offset="itrA/recB"), a_page("recC")]
     airtable.get(RECORDS, [{"json": page} for page in pages])
 
-    assert pages_of(client) == pages
+    given = [
+        {name: page[name] for name in page if name != "size_bytes"} for page in pages_of(client)
+    ]
+
+    assert given == pages
 
 
 def test_pages_are_fetched_when_asked_for(
@@ -267,7 +271,7 @@ def test_moved_api(
     assert bases == []
 
 
-@pytest.mark.parametrize("url", ["api.airtable.com", "ftp://example.com", "file:///etc", ""])
+@pytest.mark.parametrize("url", ["api.airtable.com", "ftp://example.com", "file:///etc"])
 def test_refused_api_address(config: Config, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """AIRTABLE_API_URL must be an address of HTTP."""
     monkeypatch.setenv(API_URL_VARIABLE, url)

@@ -199,15 +199,21 @@ def test_unreadable_base_is_not_found() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "error_class", [AirtableUnavailableError, ContractError, QuotaExceededError]
-)
+@pytest.mark.parametrize("error_class", [AirtableUnavailableError, QuotaExceededError])
 def test_error_that_may_pass_ends_discovery(error_class: type[AirtableError]) -> None:
     """A base that is merely slow today must not look deleted: discovery fails."""
     client = an_account({CRM["id"]: [CONTACTS], SHOP["id"]: error_class(status=503)})
 
     with pytest.raises(error_class):
         list(a_discovery(client).discover())
+
+
+def test_odd_base_is_skipped(caplog: pytest.LogCaptureFixture) -> None:
+    """A base of which the schema makes no sense is warned of, and the others are discovered."""
+    client = an_account({CRM["id"]: [CONTACTS], SHOP["id"]: ContractError(answer="no tables")})
+
+    assert names_of(a_discovery(client)) == ["Sales CRM/Contacts"]
+    assert "no tables" in caplog.text
 
 
 def test_error_that_may_pass_names_the_base() -> None:

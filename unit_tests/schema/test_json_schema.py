@@ -15,11 +15,13 @@ from source_airtable.schema.json_schema import (
     build_json_schema,
     name_columns,
 )
-from source_airtable.schema.names import SYSTEM_COLUMNS
+from source_airtable.schema.names import DELETED_AT_COLUMN
+from source_airtable.schema.names import SYSTEM_COLUMNS as SYSTEM_COLUMNS_AND_TOMBSTONES
 from unit_tests.generated import fields
 from unit_tests.tables import BASE_ID, TABLE_ID, a_field, a_table
 
 NAME = a_field(description="As it is registered.")
+SYSTEM_COLUMNS = [name for name in SYSTEM_COLUMNS_AND_TOMBSTONES if name != DELETED_AT_COLUMN]
 DUE = a_field("count", field_id="fldgrx5mWw7ytnoll", name="Due Items")
 
 
@@ -35,6 +37,15 @@ def test_columns_are_system_columns_and_fields() -> None:
     json_schema = build_json_schema(a_table(DUE, NAME))
 
     assert list(json_schema["properties"]) == [*SYSTEM_COLUMNS, "due_items", "company_name"]
+
+
+def test_column_of_deletions() -> None:
+    """If asked for, there is a column that says when a record was found to be deleted."""
+    json_schema = build_json_schema(a_table(NAME), with_tombstones=True)
+
+    assert list(json_schema["properties"]) == [*SYSTEM_COLUMNS_AND_TOMBSTONES, "company_name"]
+    assert json_schema["properties"][DELETED_AT_COLUMN]["type"] == ["null", "string"]
+    assert json_schema["properties"][DELETED_AT_COLUMN]["format"] == "date-time"
 
 
 def test_column_of_a_field() -> None:
@@ -84,7 +95,7 @@ def test_primary_key_is_never_null() -> None:
 
 def test_table_without_fields() -> None:
     """A table without fields is a stream of the system columns."""
-    assert list(build_json_schema(a_table())["properties"]) == list(SYSTEM_COLUMNS)
+    assert list(build_json_schema(a_table())["properties"]) == SYSTEM_COLUMNS
 
 
 def test_schemas_share_nothing_that_may_be_changed() -> None:

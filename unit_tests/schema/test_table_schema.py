@@ -42,6 +42,87 @@ def test_field_keeps_what_decides_its_column(variant: dict[str, Any]) -> None:
     assert variant["json_schema"] == json_schema_of(field)
 
 
+def options_of(**options: object) -> Any:  # noqa: ANN401 - JSON
+    """What is kept of a field's options."""
+    (field,) = a_table({**NAME, "type": "formula", "options": options}).fields
+    return field.get("options")
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "isValid",
+        "formula",
+        "linkedTableId",
+        "recordLinkFieldId",
+        "fieldIdInLinkedTable",
+    ],
+)
+def test_field_keeps_what_its_cells_are_computed_from(option: str) -> None:
+    """Options that decide the cells are kept as they are."""
+    assert options_of(**{option: "as it is"}) == {option: "as it is"}
+
+
+def test_field_keeps_no_appearance() -> None:
+    """Options that decide nothing are left out; a field without others has none."""
+    assert options_of(precision=2, icon="star", color="red", timeZone="client") is None
+
+
+def test_field_keeps_its_choices() -> None:
+    """Of choices, id and name are kept, in Airtable's order; what is no choice is left out."""
+    choices = [{"id": "selB", "name": "b", "color": "red"}, "odd", {"name": "a"}, None]
+
+    assert options_of(choices=choices) == {"choices": [["selB", "b"], [None, "a"]]}
+
+
+@pytest.mark.parametrize("choices", [None, {}, "a", 7])
+def test_choices_that_are_no_list(choices: object) -> None:
+    """Choices that are no list are none."""
+    assert options_of(choices=choices) is None
+
+
+def test_field_keeps_its_result() -> None:
+    """Of a result, type and deciding options are kept, however deep results lie in results."""
+    select = {"type": "singleSelect", "options": {"choices": [{"id": "selA", "name": "a"}]}}
+    lookup = {"type": "multipleLookupValues", "options": {"precision": 2, "result": select}}
+
+    assert options_of(result=lookup) == {
+        "result": {
+            "type": "multipleLookupValues",
+            "options": {
+                "result": {"type": "singleSelect", "options": {"choices": [["selA", "a"]]}}
+            },
+        }
+    }
+
+
+@pytest.mark.parametrize("result", [None, [], "number"])
+def test_result_that_is_no_object(result: object) -> None:
+    """A result that is no object is none."""
+    assert options_of(result=result) is None
+
+
+def test_references_are_in_one_order() -> None:
+    """What a field is computed from is a set, which Airtable lists in any order."""
+    assert options_of(referencedFieldIds=["fldB", "fldA"]) == {
+        "referencedFieldIds": ["fldA", "fldB"]
+    }
+
+
+@pytest.mark.parametrize("referenced", [None, [], "fldA"])
+def test_references_of_another_form(referenced: object) -> None:
+    """References that are null, or none, or no list, are told apart."""
+    assert options_of(referencedFieldIds=referenced) == {"referencedFieldIds": referenced}
+
+
+@pytest.mark.parametrize("options", [[], "number", 7])
+def test_options_of_another_form(options: object) -> None:
+    """Options that are no object are none."""
+    (field,) = a_table({**NAME, "options": options}).fields
+
+    assert field.get("options") is None
+
+
 def test_field_keeps_its_description() -> None:
     """A field has the words that Airtable gives it."""
     (field,) = a_table({**NAME, "description": "As it is registered."}).fields

@@ -154,8 +154,17 @@ def test_unreadable_base_of_the_name(account: FakeClient) -> None:
 
 
 def test_unreadable_base_of_no_name(account: FakeClient) -> None:
-    """A base that cannot be read is no reason for a stream that does not speak of it."""
+    """A base that is not readable today may hold the table of a stream that names none."""
     account.schemas["appShop"] = AirtableUnavailableError(status=503)
+
+    error = match(account, an_airbyte_stream("warehouse")).errors["warehouse"]
+
+    assert isinstance(error, AirtableUnavailableError)
+
+
+def test_forbidden_base_of_no_name(account: FakeClient) -> None:
+    """A base that is not shared is no reason for a stream that does not speak of it."""
+    account.schemas["appShop"] = AccessDeniedError(status=403)
 
     error = match(account, an_airbyte_stream("warehouse")).errors["warehouse"]
 
@@ -269,3 +278,23 @@ def test_possible_stream_names() -> None:
         "shop/appShop/order_lines/tblOrders",
         "appShop/tblOrders",
     }
+
+
+def a_copied_account() -> FakeClient:
+    """Build an account of which one base is a copy of another that is gone."""
+    copy: Any = {"id": "appCopyCopyCopy01", "name": "Copy"}
+    return FakeClient([copy], {"appCopyCopyCopy01": [a_table("tblContacts000001", "Contacts")]})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "crm/appGoneGoneGone01/contacts/tblContacts000001",
+        "appGoneGoneGone01/tblContacts000001",
+    ],
+)
+def test_copy_of_a_base_that_is_gone(name: str) -> None:
+    """A table of equal id in a copy is not taken for that of a base which the name gives by id."""
+    assert isinstance(
+        match(a_copied_account(), an_airbyte_stream(name)).errors[name], TableNotFoundError
+    )

@@ -35,7 +35,7 @@ def a_last_record() -> LastRecordOfPage:
 
 def permits_of(queue: ReadQueue) -> int:
     """How many pages may be fetched now; to ask by waiting would take real time."""
-    return queue._permits._value  # noqa: SLF001
+    return queue._free_room  # noqa: SLF001
 
 
 class Worker:

@@ -1,7 +1,8 @@
-"""One table as a stream: every record once, whatever happens to the scan."""
+"""One table as a stream of the CDK: its partition, its clock and its declaration."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -9,66 +10,20 @@ import pytest
 from airbyte_cdk.models import SyncMode
 from airbyte_cdk.sources.message import InMemoryMessageRepository
 
-from source_airtable.errors import (
-    AccessDeniedError,
-    AirtableError,
-    AirtableUnavailableError,
-    BaseNotFoundError,
-    MissingScopeError,
-    OffsetExpiredError,
-    SchemaChangedError,
-    TableNotFoundError,
-)
-from source_airtable.streams.read_queue import LastRecordOfPage, ReadQueue, SyncAbandonedError
-from source_airtable.streams.table_stream import (
-    TableScan,
-    build_streams,
-    to_utc_text,
-)
-from unit_tests.builders import (
-    BASE,
-    NAME_FIELD,
-    NOTES_FIELD,
-    TABLE,
-    a_page,
-    a_record,
-    a_table,
-    a_table_stream,
-)
-from unit_tests.fake_client import FakeClient
+from source_airtable.config import IncrementalSettings
+from source_airtable.errors import AirtableUnavailableError, OffsetExpiredError
+from source_airtable.streams.table_stream import build_streams
+from unit_tests.builders import a_page, a_record, a_table_stream
+from unit_tests.scans import CountingQueue, a_client, consume, ids_of, unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 
-    from airbyte_cdk.sources.types import Record
+    from source_airtable.streams.table_stream import TableStream
+    from unit_tests.fake_client import FakeClient
 
-    from source_airtable.api.wire_types import RecordPage, TableDict
-
-SCHEMA_CHANGED = SchemaChangedError(base=BASE, table=TABLE)
 TEN_OCLOCK = datetime(2026, 11, 18, 10, tzinfo=timezone.utc)
-
-
-class CountingQueue(ReadQueue):
-    """A queue that waits for nothing, and counts."""
-
-    def __init__(self) -> None:
-        super().__init__(pages_in_flight=1)
-        self.in_flight = 0
-        self.acquired = 0
-        self.sleeps: list[float] = []
-
-    def acquire_page(self) -> None:
-        """Count a permit out."""
-        self.acquired += 1
-        self.in_flight += 1
-
-    def release_page(self) -> None:
-        """Count a permit in."""
-        self.in_flight -= 1
-
-    def sleep(self, seconds: float) -> None:
-        """Note a sleep."""
-        self.sleeps.append(seconds)
+INCREMENTAL = replace(a_table_stream(), incremental=IncrementalSettings())
 
 
 @pytest.fixture
@@ -77,342 +32,121 @@ def queue() -> CountingQueue:
     return CountingQueue()
 
 
-def a_client(*scans: Sequence[RecordPage | AirtableError]) -> FakeClient:
-    """A client that gives these scans one after the other, and a base with the one table."""
-    client = FakeClient(schemas={BASE: [a_table()]})
-    client.scans = list(scans)
-    return client
+@pytest.fixture
+def repository() -> InMemoryMessageRepository:
+    """Where states go."""
+    return InMemoryMessageRepository()
 
 
-def a_scan(client: FakeClient, queue: ReadQueue) -> TableScan:
-    """A scan of the one table."""
-    return TableScan(a_table_stream(), client.as_client(), queue)
-
-
-def consume(records: Iterator[Record], queue: CountingQueue) -> list[dict[str, Any]]:
-    """Take records as the writer does, which gives the permits of their pages back."""
-    taken = []
-    for record in records:
-        taken.append(dict(record.data))
-        if isinstance(record, LastRecordOfPage):
-            queue.release_page()
-    return taken
-
-
-def read(client: FakeClient, queue: CountingQueue) -> list[dict[str, Any]]:
-    """All records of the one table."""
-    return consume(a_scan(client, queue).iter_records(), queue)
-
-
-def ids_of(records: list[dict[str, Any]]) -> list[str]:
-    """The ids of records."""
-    return [record["_airtable_id"] for record in records]
-
-
-def failure_of(client: FakeClient, queue: CountingQueue) -> AirtableError:
-    """What a scan ends with."""
-    with pytest.raises(AirtableError) as caught:
-        read(client, queue)
-    return caught.value
-
-
-def test_every_record_in_order(queue: CountingQueue) -> None:
-    """All records of all pages are emitted in Airtable's order, blank ones included."""
-    client = a_client([a_page("recA", "recB"), a_page("recC")])
-
-    assert ids_of(read(client, queue)) == ["recA", "recB", "recC"]
-
-
-def test_record_on_two_pages(queue: CountingQueue) -> None:
-    """A record that comes again on a later page is left out."""
-    client = a_client([a_page("recA", "recB"), a_page("recB", "recC", "recA")])
-
-    assert ids_of(read(client, queue)) == ["recA", "recB", "recC"]
-
-
-def test_empty_page_in_the_middle(queue: CountingQueue) -> None:
-    """An empty page does not end a scan."""
-    client = a_client([a_page("recA"), a_page(), a_page("recB")])
-
-    assert ids_of(read(client, queue)) == ["recA", "recB"]
-
-
-def test_empty_table(queue: CountingQueue) -> None:
-    """A table without records has none."""
-    assert read(a_client([a_page()]), queue) == []
-
-
-def test_expired_offset(queue: CountingQueue) -> None:
-    """A list that Airtable forgot is read from its start, without emitting a record twice."""
-    client = a_client(
-        [a_page("recA", "recB"), OffsetExpiredError()], [a_page("recB", "recA"), a_page("recC")]
+def a_partition(
+    client: FakeClient, queue: CountingQueue, stream: TableStream | None = None
+) -> Partition:
+    """The one partition of a stream, of a full refresh unless another one is given."""
+    (built,) = build_streams(
+        [stream or a_table_stream()], client.as_client(), queue, InMemoryMessageRepository()
     )
-
-    assert ids_of(read(client, queue)) == ["recA", "recB", "recC"]
-
-
-def test_pauses_between_restarts(queue: CountingQueue) -> None:
-    """The pauses before restarts double, from a second on."""
-    client = a_client(*[[OffsetExpiredError()]] * 5, [a_page("recA")])
-
-    read(client, queue)
-
-    assert queue.sleeps == [1.0, 2.0, 4.0, 8.0, 16.0]
+    (partition,) = built.generate_partitions()
+    return partition
 
 
-def test_too_many_restarts(queue: CountingQueue) -> None:
-    """After five restarts the stream fails, and says so."""
-    client = a_client(*[[OffsetExpiredError()]] * 7)
-
-    failure = failure_of(client, queue)
-
-    assert isinstance(failure, OffsetExpiredError)
-    assert failure.facts == {
-        "base_name": "Sales CRM",
-        "table_name": "Contacts",
-        "restarts": 5,
-    }
-    assert len(client.calls) == 6
-
-
-def test_restart_is_told(queue: CountingQueue, caplog: pytest.LogCaptureFixture) -> None:
-    """A restart is a warning that says how far the scan had come."""
-    read(a_client([a_page("recA"), OffsetExpiredError()], [a_page("recA")]), queue)
-
-    assert "after 1 of them; reading the table again" in caplog.text
-    assert "restart 1 of 5" in caplog.text
-
-
-def test_abandoned_pause(queue: CountingQueue, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sync that is abandoned during a pause ends there."""
-
-    def abandon(seconds: float) -> None:
-        raise SyncAbandonedError
-
-    monkeypatch.setattr(queue, "sleep", abandon)
-
-    with pytest.raises(SyncAbandonedError):
-        read(a_client([OffsetExpiredError()]), queue)
-
-
-def test_deleted_field(queue: CountingQueue) -> None:
-    """A field that goes away during a scan is null from there on, and nothing else is lost."""
-    client = a_client(
-        [
-            {"records": [a_record("recA", **{NAME_FIELD: "Ann", NOTES_FIELD: "tall"})]},
-            SCHEMA_CHANGED,
-        ],
-        [
-            {
-                "records": [
-                    a_record("recA", **{NAME_FIELD: "Ann"}),
-                    a_record("recB", **{NAME_FIELD: "Bob"}),
-                ]
-            }
-        ],
-    )
-    client.schemas[BASE] = [a_table(fields={NAME_FIELD: "Name"})]
-
-    records = read(client, queue)
-
-    assert [(record["name"], record["notes"]) for record in records] == [
-        ("Ann", "tall"),
-        ("Bob", None),
+def states_after(
+    client: FakeClient, stream: TableStream, repository: InMemoryMessageRepository
+) -> list[Any]:
+    """The states that a whole scan leaves, driven as the engine does."""
+    (built,) = build_streams([stream], client.as_client(), CountingQueue(), repository)
+    (partition,) = built.generate_partitions()
+    list(partition.read())
+    built.cursor.close_partition(partition)
+    built.cursor.ensure_at_least_one_state_emitted()
+    return [
+        vars(message.state.stream.stream_state)
+        for message in repository.consume_queue()
+        if message.state and message.state.stream
     ]
 
 
-def test_deleted_field_is_told(queue: CountingQueue, caplog: pytest.LogCaptureFixture) -> None:
-    """It is a warning."""
-    client = a_client([SCHEMA_CHANGED], [a_page("recA")])
-    client.schemas[BASE] = [a_table(fields={NAME_FIELD: "Name"})]
-
-    read(client, queue)
-
-    assert "fields were deleted while the sync was running" in caplog.text
-
-
-def test_schema_that_did_not_change(queue: CountingQueue) -> None:
-    """A field that is unknown although the schema has it cannot be helped."""
-    client = a_client([SchemaChangedError(base=BASE)])
-
-    assert isinstance(failure_of(client, queue), SchemaChangedError)
-    assert client.calls == [f"page {TABLE}", f"schema {BASE}"]
-
-
-def test_schema_that_changes_again_in_vain(queue: CountingQueue) -> None:
-    """The schema is followed once; the same refusal with the same schema ends the stream."""
-    client = a_client([SCHEMA_CHANGED], [SCHEMA_CHANGED])
-    client.schemas[BASE] = [a_table(fields={NAME_FIELD: "Name"})]
-
-    assert isinstance(failure_of(client, queue), SchemaChangedError)
-
-
-def test_table_that_vanishes_with_its_field(queue: CountingQueue) -> None:
-    """Where the table is gone from the schema there is nothing to follow."""
-    client = a_client([SchemaChangedError(base=BASE)])
-    client.schemas[BASE] = []
-
-    assert isinstance(failure_of(client, queue), SchemaChangedError)
-
-
-@pytest.mark.parametrize(
-    ("schema", "expected"),
-    [
-        (AccessDeniedError(status=403), BaseNotFoundError),
-        ([], TableNotFoundError),
-        ([a_table("tblOther")], TableNotFoundError),
-        ([a_table()], MissingScopeError),
-        (AirtableUnavailableError(status=503), AccessDeniedError),
-    ],
-    ids=["base gone", "no table", "table gone", "scope missing", "cannot be told"],
-)
-def test_refused_scan(
-    queue: CountingQueue,
-    schema: list[TableDict] | AirtableError,
-    expected: type[AirtableError],
-) -> None:
-    """A refused scan is explained by what the schema shows at that moment."""
-    client = a_client([a_page("recA"), AccessDeniedError(status=403, base=BASE, table=TABLE)])
-    client.schemas[BASE] = schema
-
-    failure = failure_of(client, queue)
-
-    assert type(failure) is expected
-    assert (failure.facts["base"], failure.facts["table"]) == (BASE, TABLE)
-
-
-def test_missing_scope_is_named(queue: CountingQueue) -> None:
-    """The scope that a refused scan needs is named, beside table and base by name."""
-    failure = failure_of(a_client([AccessDeniedError(status=403)]), queue)
-
-    assert failure.facts == {
-        "scope": "data.records:read",
-        "status": 403,
-        "base_name": "Sales CRM",
-        "table_name": "Contacts",
-    }
-
-
-def test_other_failure(queue: CountingQueue) -> None:
-    """Any other failure of Airtable's gets the names of base and table."""
-    failure = failure_of(a_client([AirtableUnavailableError(status=503)]), queue)
-
-    assert failure.facts == {"status": 503, "base_name": "Sales CRM", "table_name": "Contacts"}
-
-
-def test_as_of(queue: CountingQueue) -> None:
+@pytest.mark.parametrize("stream", [a_table_stream(), INCREMENTAL], ids=["full", "incremental"])
+def test_as_of(queue: CountingQueue, stream: TableStream) -> None:
     """All records carry Airtable's clock before the scan, however long the scan takes."""
     client = a_client([a_page("recA"), OffsetExpiredError()], [a_page("recA", "recB")])
     client.latest_date = TEN_OCLOCK
-    records = []
-    for record in a_scan(client, queue).iter_records():
+    moments = []
+    for record in unpacked(a_partition(client, queue, stream).read()):
         client.latest_date = datetime(2026, 11, 18, 11, tzinfo=timezone.utc)
-        records.append(record.data["_airtable_as_of"])
+        moments.append(record.data["_airtable_as_of"])
 
-    assert records == ["2026-11-18T10:00:00.000Z"] * 2
+    assert moments == ["2026-11-18T10:00:00.000Z"] * 2
 
 
-def test_as_of_without_date(queue: CountingQueue) -> None:
+@pytest.mark.parametrize("stream", [a_table_stream(), INCREMENTAL], ids=["full", "incremental"])
+def test_as_of_without_date(queue: CountingQueue, stream: TableStream) -> None:
     """Without Airtable's clock the moment is not known."""
-    assert read(a_client([a_page("recA")]), queue)[0]["_airtable_as_of"] is None
+    (record,) = unpacked(a_partition(a_client([a_page("recA")]), queue, stream).read())
+
+    assert record.data["_airtable_as_of"] is None
 
 
-def test_utc_text() -> None:
-    """A moment is written as Airtable writes it."""
-    assert to_utc_text(TEN_OCLOCK) == "2026-11-18T10:00:00.000Z"
+def test_full_refresh_ignores_the_state(queue: CountingQueue) -> None:
+    """A full refresh reads the whole table, whatever state is handed to it."""
+    client = a_client([a_page("recA")])
+    client.latest_date = TEN_OCLOCK
+    saved = {"version": 1, "as_of": "2026-11-18T09:00:00.000Z"}
+
+    list(a_partition(client, queue, replace(a_table_stream(), saved_state=saved)).read())
+
+    assert [query.formula for query in client.queries] == [None]
 
 
-def test_no_page_is_fetched_without_a_permit() -> None:
-    """Of a table no more pages are fetched than the queue has permits, until one is written."""
-    queue = ReadQueue(pages_in_flight=2)
-    client = a_client([a_page("recA"), a_page("recB"), a_page("recC")])
-    records = a_scan(client, queue).iter_records()
-    queue.put(next(records))
-    queue.put(next(records))
-    queue.get()
-    queue.put(next(records))
+def test_state_of_a_full_refresh(repository: InMemoryMessageRepository) -> None:
+    """A full refresh leaves the placeholder, even with the clock known."""
+    client = a_client([a_page("recA")])
+    client.latest_date = TEN_OCLOCK
 
-    assert len(client.calls) == 3
-    assert queue._permits._value == 0  # noqa: SLF001 - a waiting test would have to sleep
+    states = states_after(client, a_table_stream(), repository)
+
+    assert states == [{"__ab_no_cursor_state_message": True}]
 
 
-@pytest.mark.parametrize(
-    "scans",
-    [
-        [[a_page("recA", "recB"), a_page("recC")]],
-        [[a_page(), a_page(), a_page("recA"), a_page()]],
-        [[a_page("recA"), a_page("recA")]],
-        [[a_page("recA"), OffsetExpiredError()], [a_page("recA"), a_page("recB")]],
-        [[]],
-    ],
-    ids=["pages", "empty pages", "known records", "restart", "nothing"],
-)
-def test_permits_return(queue: CountingQueue, scans: list[list[Any]]) -> None:
-    """When all records are written, all permits are back, empty pages' and failed pages' too."""
-    read(a_client(*scans), queue)
+def test_state_of_an_incremental_scan(repository: InMemoryMessageRepository) -> None:
+    """An incremental scan leaves a state of its own."""
+    client = a_client([a_page("recA")])
+    client.latest_date = TEN_OCLOCK
 
-    assert queue.acquired > 0
-    assert queue.in_flight == 0
+    (state,) = states_after(client, INCREMENTAL, repository)
+
+    assert (state["method"], state["as_of"]) == ("last_modified", "2026-11-18T10:00:00.000Z")
 
 
-@pytest.mark.parametrize("error", [AirtableUnavailableError(), AccessDeniedError()])
-def test_permits_return_after_a_failure(queue: CountingQueue, error: AirtableError) -> None:
-    """A scan that fails keeps no permit."""
-    failure_of(a_client([a_page("recA"), error]), queue)
+def test_first_incremental_scan_without_date(repository: InMemoryMessageRepository) -> None:
+    """Without a clock the first incremental scan leaves the placeholder: nothing to go on from."""
+    states = states_after(a_client([a_page("recA")]), INCREMENTAL, repository)
 
-    assert queue.in_flight == 0
-
-
-def test_columns_without_field(queue: CountingQueue, caplog: pytest.LogCaptureFixture) -> None:
-    """A configured column whose field is gone is null, with a warning that names it."""
-    stream = a_table_stream()
-    present = FakeClient(schemas={})
-    present.scans = [[a_page("recA")]]
-    table = a_table_stream().table
-    without_notes = type(table)(
-        table.base_id, table.base_name, table.table_id, table.table_name, None, table.fields[:1]
-    )
-    scan = TableScan(
-        type(stream)(stream.name, without_notes, stream.json_schema), present.as_client(), queue
-    )
-
-    records = consume(scan.iter_records(), queue)
-
-    assert records[0]["notes"] is None
-    assert "these columns have no field in Airtable any more and are null: notes" in caplog.text
+    assert states == [{"__ab_no_cursor_state_message": True}]
 
 
-@pytest.mark.parametrize(
-    ("column", "expected"),
-    [
-        ("_airtable_errors", "kept in the column _airtable_errors"),
-        ("name", "select the column _airtable_errors to keep them"),
-    ],
-)
-def test_misfits_are_counted(
-    queue: CountingQueue, caplog: pytest.LogCaptureFixture, column: str, expected: str
-) -> None:
-    """Cells that did not fit are counted in one line, without their contents."""
+def test_scan_that_is_broken_off(repository: InMemoryMessageRepository) -> None:
+    """An incremental scan whose records nobody takes to the end puts no state in place."""
+    client = a_client([a_page("recA", "recB")])
+    client.latest_date = TEN_OCLOCK
+    (built,) = build_streams([INCREMENTAL], client.as_client(), CountingQueue(), repository)
+    (partition,) = built.generate_partitions()
+    next(iter(partition.read()))
+
+    assert built.cursor.state == {"__ab_no_cursor_state_message": True}
+
+
+def test_what_is_told_of_a_scan(queue: CountingQueue, caplog: pytest.LogCaptureFixture) -> None:
+    """Columns without field are told before a scan, cells that did not fit behind it."""
     caplog.set_level("INFO", "airbyte.source_airtable")
-    cell = {"error": "#ERROR! Zebra"}
-    client = a_client([{"records": [a_record("recA", **{NAME_FIELD: cell})]}])
     stream = a_table_stream()
-    properties = {
-        name: json_schema
-        for name, json_schema in stream.json_schema["properties"].items()
-        if name in {"_airtable_id", "name", column}
-    }
-    scan = TableScan(
-        type(stream)(stream.name, stream.table, {**stream.json_schema, "properties": properties}),
-        client.as_client(),
-        queue,
-    )
+    table = replace(stream.table, fields=stream.table.fields[:1])
+    cells = {table.fields[0]["id"]: {"error": "#ERROR!"}}
+    client = a_client([{"records": [a_record("recA", **cells)]}])
 
-    consume(scan.iter_records(), queue)
+    list(a_partition(client, queue, replace(stream, table=table)).read())
 
-    assert "1 cells did not fit their column (formula errors, NaN and the like)" in caplog.text
-    assert expected in caplog.text
-    assert "Zebra" not in caplog.text
+    told = [record.getMessage().split(":")[1][:30] for record in caplog.records]
+    assert told == [" these columns have no field i", " 1 cells did not fit their col"]
 
 
 def test_partition(queue: CountingQueue) -> None:
@@ -428,7 +162,7 @@ def test_partition(queue: CountingQueue) -> None:
 
     assert (more, partition.to_slice(), partition.stream_name()) == ([], None, "contacts")
     assert hash(partition) == hash("contacts")
-    assert ids_of([dict(record.data) for record in partition.read()]) == ["recA"]
+    assert ids_of(consume(partition.read(), queue)) == ["recA"]
 
 
 def test_stream_of_the_cdk(queue: CountingQueue) -> None:

@@ -1,0 +1,270 @@
+"""Passes over one table: pages, restarts, and what a refused page means.
+
+A pass may have to start over, since Airtable forgets lists that are paged too slowly; what was
+emitted before is then left out, so that every record is emitted once in a sync.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airbyte_cdk.sources.types import Record
+
+from source_airtable.api.client import RecordQuery
+from source_airtable.errors import (
+    AccessDeniedError,
+    AirtableError,
+    BaseNotFoundError,
+    MissingScopeError,
+    OffsetExpiredError,
+    SchemaChangedError,
+    TableNotFoundError,
+)
+from source_airtable.records import RecordConverter
+from source_airtable.schema.table_schema import parse_table
+from source_airtable.streams.read_queue import LastRecordOfPage
+from source_airtable.streams.record_ids import RecordIdSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from source_airtable.api.client import AirtableClient
+    from source_airtable.api.wire_types import BaseDict, FieldId, RecordDict, RecordPage
+    from source_airtable.schema.table_schema import TableSchema
+    from source_airtable.streams.read_queue import ReadQueue
+
+LOGGER = logging.getLogger("airbyte.source_airtable")
+
+RECORDS_SCOPE = "data.records:read"
+
+MOST_RESTARTS = 5
+FIRST_RESTART_WAIT_SECONDS = 1.0
+"""The pause before the first restart of a pass; it doubles with each further one."""
+
+BYTES_OF_ONE_ROOM = 1_000_000
+"""What a page may have on the wire before it takes more of the queue's room than another."""
+
+_Item = TypeVar("_Item")
+
+
+class TableScan:
+    """Reads one table, whole or by a filter, each record once however many passes it takes."""
+
+    def __init__(
+        self,
+        stream_name: str,
+        table: TableSchema,
+        json_schema: Mapping[str, Any],
+        client: AirtableClient,
+        queue: ReadQueue,
+    ) -> None:
+        self._stream_name = stream_name
+        self._table = table
+        self._json_schema = json_schema
+        self._client = client
+        self._queue = queue
+        self._restarts = 0
+        self._room = 1
+        self.converter = RecordConverter(table, json_schema)
+        self.emitted = RecordIdSet()
+        """The records that were emitted."""
+        self.last_pass: RecordIdSet | None = None
+        """The records of the last pass alone, emitted or not; kept where somebody asks for it."""
+
+    @property
+    def table(self) -> TableSchema:
+        """The table with its present fields."""
+        return self._table
+
+    def iter_records(
+        self,
+        as_of: str | None,
+        formula: str | None = None,
+        *,
+        look_at: Callable[[RecordDict], None] | None = None,
+        keep_ids: bool = False,
+    ) -> Iterator[Record]:
+        """Emit the records that a formula picks, or all, in Airtable's order.
+
+        `look_at` is shown every record of every page. With `keep_ids` the ids of the last pass are
+        kept. Raises what ends the stream.
+        """
+
+        def one_pass() -> Iterator[Record]:
+            self.last_pass = RecordIdSet() if keep_ids else None
+            pages = self._iter_pages(self.converter.field_ids, formula)
+            while (records := self._next_page(pages, as_of, look_at)) is not None:
+                yield from records
+
+        yield from self._with_restarts(one_pass)
+
+    def list_ids(self) -> RecordIdSet:
+        """List the ids of all records in one uninterrupted pass, asking for one field only."""
+
+        def one_pass() -> Iterator[RecordIdSet]:
+            found = RecordIdSet()
+            primary = self._table.primary_field_id
+            for page in self._iter_pages((primary,) if primary else (), None):
+                for record in page["records"]:
+                    found.add(record["id"])
+            yield found
+
+        (found,) = self._with_restarts(one_pass)
+        return found
+
+    def tell_misfits(self) -> None:
+        """Log how many cells did not fit their column, and where they are."""
+        if self.converter.misfits:
+            where = (
+                "they are null there and kept in the column _airtable_errors"
+                if self.converter.keeps_errors
+                else "they are null there; select the column _airtable_errors to keep them"
+            )
+            LOGGER.info(
+                "Stream %s: %d cells did not fit their column (formula errors, NaN and the like): "
+                "%s.",
+                self._stream_name,
+                self.converter.misfits,
+                where,
+            )
+
+    def warn_of_columns_without_field(self) -> None:
+        """Warn of columns that nothing will be in, which a refresh of the schema takes away."""
+        if self.converter.columns_without_field:
+            LOGGER.warning(
+                "Stream %s: these columns have no field in Airtable any more and are null: %s. "
+                "Refresh the connection's schema to drop them.",
+                self._stream_name,
+                ", ".join(self.converter.columns_without_field),
+            )
+
+    def _with_restarts(self, one_pass: Callable[[], Iterator[_Item]]) -> Iterator[_Item]:
+        self._restarts = 0
+        is_complete = False
+        while not is_complete:
+            try:
+                yield from one_pass()
+                is_complete = True
+            except AirtableError as failure:  # noqa: PERF203 - one pass over a table a turn
+                self._recover(failure)
+
+    def _iter_pages(
+        self, field_ids: Sequence[FieldId], formula: str | None
+    ) -> Iterator[RecordPage]:
+        return self._client.iter_record_pages(
+            RecordQuery(self._table.base_id, self._table.table_id, field_ids, formula)
+        )
+
+    def _next_page(
+        self,
+        pages: Iterator[RecordPage],
+        as_of: str | None,
+        look_at: Callable[[RecordDict], None] | None,
+    ) -> list[Record] | None:
+        """Fetch a page and give its new records, or None behind the last page.
+
+        The page's permit goes with its last record, and comes back when that leaves the queue.
+        """
+        room = self._queue.acquire_page(self._room)
+        records: list[Record] = []
+        try:
+            page = next(pages, None)
+            if page is None:
+                return None
+            if look_at is not None:
+                for record in page["records"]:
+                    look_at(record)
+            records = self._records_of(page, as_of)
+            # Pages of a table are much alike, and how large one is, is known only afterwards.
+            self._room = 1 + page.get("size_bytes", 0) // BYTES_OF_ONE_ROOM
+        finally:
+            if not records:
+                self._queue.release_page(room)
+        if records:
+            records[-1] = LastRecordOfPage(records[-1].data, self._stream_name, room)
+        return records
+
+    def _records_of(self, page: RecordPage, as_of: str | None) -> list[Record]:
+        if self.last_pass is not None:
+            for record in page["records"]:
+                self.last_pass.add(record["id"])
+        convert, name, is_new = self.converter.to_record_data, self._stream_name, self.emitted.add
+        return [
+            Record(convert(record, as_of), name)
+            for record in page["records"]
+            if is_new(record["id"])
+        ]
+
+    def _recover(self, failure: AirtableError) -> None:
+        """Prepare for another pass over the table; raises what ends the stream, explained."""
+        try:
+            if isinstance(failure, OffsetExpiredError):
+                self._prepare_restart(failure)
+            elif isinstance(failure, SchemaChangedError):
+                self._follow_schema_change(failure)
+            else:
+                raise failure
+        except AccessDeniedError as denied:
+            raise self._explain_denial(denied) from None
+        except AirtableError as error:
+            error.add_facts(base_name=self._table.base_name, table_name=self._table.table_name)
+            raise
+
+    def _prepare_restart(self, expired: OffsetExpiredError) -> None:
+        self._restarts += 1
+        if self._restarts > MOST_RESTARTS:
+            expired.add_facts(restarts=MOST_RESTARTS)
+            raise expired
+        wait = FIRST_RESTART_WAIT_SECONDS * 2 ** (self._restarts - 1)
+        LOGGER.warning(
+            "Stream %s: Airtable forgot the list of records after %d of them; reading the table "
+            "again from its start in %.0f s, without emitting these twice (restart %d of %d).",
+            self._stream_name,
+            len(self.emitted),
+            wait,
+            self._restarts,
+            MOST_RESTARTS,
+        )
+        self._queue.sleep(wait)
+
+    def _follow_schema_change(self, changed: SchemaChangedError) -> None:
+        """Compile the table anew from its present fields; raises where they are unchanged."""
+        self._restarts += 1
+        table = self._present_table()
+        if table is None or table.fields == self._table.fields or self._restarts > MOST_RESTARTS:
+            raise changed
+        LOGGER.warning(
+            "Stream %s: fields were deleted while the sync was running; their columns are null "
+            "from here on.",
+            self._stream_name,
+        )
+        misfits = self.converter.misfits
+        self._table = table
+        self.converter = RecordConverter(table, self._json_schema)
+        self.converter.misfits = misfits
+
+    def _explain_denial(self, denied: AccessDeniedError) -> AirtableError:
+        """Find out what is gone when a scan is refused: the base, the table, or the scope."""
+        facts = {
+            **denied.facts,
+            "base_name": self._table.base_name,
+            "table_name": self._table.table_name,
+        }
+        try:
+            table = self._present_table()
+        except AccessDeniedError:
+            return BaseNotFoundError(**facts)
+        except AirtableError:
+            return denied
+        if table is None:
+            return TableNotFoundError(**facts)
+        return MissingScopeError(scope=RECORDS_SCOPE, **facts)
+
+    def _present_table(self) -> TableSchema | None:
+        base: BaseDict = {"id": self._table.base_id, "name": self._table.base_name}
+        for declared in self._client.get_base_schema(self._table.base_id):
+            table = parse_table(base, declared)
+            if table is not None and table.table_id == self._table.table_id:
+                return table
+        return None

@@ -1,0 +1,254 @@
+"""A change of what columns are made of is seen, and nothing else is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from source_airtable.records import RecordConverter
+from source_airtable.schema.digest import digest_columns, has_changed
+from source_airtable.schema.json_schema import build_json_schema
+from unit_tests.generated import JSON_VALUES, airtable_ids, fields
+from unit_tests.tables import a_field, a_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OPEN = {"id": "selOpen0000000001", "name": "Open", "color": "blueLight2"}
+DONE = {"id": "selDone0000000001", "name": "Done", "color": "greenLight2"}
+LATE = {"id": "selLate0000000001", "name": "Late", "color": "redLight2"}
+SELECT = {"type": "singleSelect", "options": {"choices": [OPEN, DONE]}}
+NAME = a_field()
+PRICE = a_field("number", field_id="fldPrice000000001", name="Price", options={"precision": 2})
+STATUS = a_field(
+    "singleSelect", field_id="fldStatus00000001", name="Status", options=SELECT["options"]
+)
+TOTAL = a_field(
+    "formula",
+    field_id="fldTotal000000001",
+    name="Total",
+    options={
+        "isValid": True,
+        "formula": "{fldPrice000000001}*2",
+        "referencedFieldIds": ["fldPrice000000001", "fldStatus00000001"],
+        "result": {"type": "number", "options": {"precision": 2}},
+    },
+)
+LOOKUP = a_field(
+    "multipleLookupValues",
+    field_id="fldLookup00000001",
+    name="Statuses",
+    options={
+        "isValid": True,
+        "recordLinkFieldId": "fldLink0000000001",
+        "fieldIdInLinkedTable": "fldStatus00000001",
+        "result": SELECT,
+    },
+)
+WHOLE = (NAME, PRICE, STATUS, TOTAL, LOOKUP)
+
+
+def with_options(field: Mapping[str, Any], **options: object) -> dict[str, Any]:
+    """A field with some of its options replaced."""
+    return {**field, "options": {**field["options"], **options}}
+
+
+def with_choices(field: Mapping[str, Any], *choices: object) -> dict[str, Any]:
+    """A field with other choices, its own or those of its result."""
+    if "result" in field["options"]:
+        return with_options(
+            field, result={"type": "singleSelect", "options": {"choices": list(choices)}}
+        )
+    return with_options(field, choices=list(choices))
+
+
+def digest_of(
+    *given_fields: Mapping[str, Any],
+    without: tuple[str, ...] = (),
+    changed: Mapping[str, Any] | None = None,
+) -> str:
+    """The digest of a table's columns, some not selected or configured otherwise."""
+    table = a_table(*given_fields)
+    json_schema = build_json_schema(table)
+    properties = {n: part for n, part in json_schema["properties"].items() if n not in without}
+    properties |= changed or {}
+    columns = RecordConverter(table, {**json_schema, "properties": properties}).columns
+    return digest_columns((column.field, column.json_schema) for column in columns)
+
+
+BEFORE = digest_of(*WHOLE)
+
+
+def replaced(field: Mapping[str, Any], **others: object) -> tuple[Mapping[str, Any], ...]:
+    """The whole table with one field changed."""
+    field = {**field, **others}
+    return tuple(field if one["id"] == field["id"] else one for one in WHOLE)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param((*WHOLE, {**TOTAL, "id": "fldNew00000000001", "name": "New"}), id="computed"),
+        pytest.param((*WHOLE, a_field(field_id="fldNew00000000001", name="New")), id="plain"),
+        pytest.param(replaced(with_options(TOTAL, formula="{fldPrice000000001}*3")), id="formula"),
+        pytest.param(replaced(with_options(TOTAL, isValid=False)), id="formula that broke"),
+        pytest.param(replaced(with_options(TOTAL, result={"type": "percent"})), id="result"),
+        pytest.param(
+            replaced(with_options(TOTAL, referencedFieldIds=["fldPrice000000001"])), id="references"
+        ),
+        pytest.param(replaced(PRICE, type="currency"), id="retyped, column alike"),
+        pytest.param(replaced(PRICE, type="singleLineText"), id="retyped, column another"),
+        pytest.param(
+            replaced(with_options(LOOKUP, fieldIdInLinkedTable="fldName0000000001")),
+            id="looked up field",
+        ),
+        pytest.param(
+            replaced(with_options(LOOKUP, recordLinkFieldId="fldLink0000000002")), id="link"
+        ),
+        pytest.param(
+            replaced(with_choices(STATUS, {**OPEN, "name": "To do"}, DONE)), id="renamed choice"
+        ),
+        pytest.param(replaced(with_choices(STATUS, OPEN)), id="deleted choice"),
+        pytest.param(replaced(with_choices(STATUS, OPEN, LATE)), id="replaced choice"),
+        pytest.param(
+            replaced(with_choices(STATUS, {**OPEN, "name": "Done"}, {**DONE, "name": "Open"})),
+            id="choices that swapped names",
+        ),
+        pytest.param(
+            replaced(with_choices(LOOKUP, {**OPEN, "name": "To do"}, DONE)),
+            id="renamed choice of a lookup",
+        ),
+        pytest.param(replaced(with_choices(LOOKUP, DONE)), id="deleted choice of a lookup"),
+    ],
+)
+def test_change(after: tuple[Mapping[str, Any], ...]) -> None:
+    """A column that is new or made of something else is a change."""
+    assert has_changed(BEFORE, digest_of(*after))
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param(replaced(PRICE, name="Cost"), id="renamed field"),
+        pytest.param(WHOLE[::-1], id="reordered fields"),
+        pytest.param(replaced(PRICE, description="Net."), id="description"),
+        pytest.param(replaced(with_choices(STATUS, OPEN, DONE, LATE)), id="added choice"),
+        pytest.param(replaced(with_choices(LOOKUP, OPEN, DONE, LATE)), id="added to a lookup"),
+        pytest.param(replaced(with_choices(STATUS, DONE, OPEN)), id="reordered choices"),
+        pytest.param(
+            replaced(with_choices(STATUS, {**OPEN, "color": "redLight2"}, DONE)), id="colour"
+        ),
+        pytest.param(replaced(with_options(PRICE, precision=0)), id="format"),
+        pytest.param(
+            replaced(with_options(TOTAL, result={"type": "number", "options": {"precision": 0}})),
+            id="format of a result",
+        ),
+        pytest.param(
+            replaced(
+                with_options(TOTAL, referencedFieldIds=["fldStatus00000001", "fldPrice000000001"])
+            ),
+            id="references in another order",
+        ),
+        pytest.param(WHOLE[1:], id="deleted field"),
+        pytest.param(WHOLE, id="nothing"),
+    ],
+)
+def test_no_change(after: tuple[Mapping[str, Any], ...]) -> None:
+    """What cannot have changed a cell that was read is no change."""
+    assert not has_changed(BEFORE, digest_of(*after))
+
+
+def test_choice_of_a_formula() -> None:
+    """A formula may give choices; a renamed one is a change, an added one is none."""
+    formula = with_options(TOTAL, result=SELECT)
+    before = digest_of(formula)
+
+    assert not has_changed(before, digest_of(with_choices(formula, OPEN, DONE, LATE)))
+    assert has_changed(before, digest_of(with_choices(formula, {**OPEN, "name": "To do"}, DONE)))
+
+
+def test_choice_added_and_renamed_later() -> None:
+    """A choice that was added is known from then on, so that its renaming is a change."""
+    before = digest_of(with_choices(STATUS, OPEN, LATE))
+
+    assert has_changed(before, digest_of(with_choices(STATUS, OPEN, {**LATE, "name": "Overdue"})))
+
+
+def test_deselected_column() -> None:
+    """A column that is not selected any more is no change."""
+    assert not has_changed(BEFORE, digest_of(*WHOLE, without=("price",)))
+
+
+def test_newly_selected_column() -> None:
+    """A column that is selected anew is a change: earlier records lack it."""
+    assert has_changed(digest_of(*WHOLE, without=("price",)), BEFORE)
+
+
+def test_configured_type() -> None:
+    """A column that was configured with another type is a change: its values are others."""
+    assert has_changed(
+        BEFORE,
+        digest_of(*WHOLE, changed={"price": {"type": ["null", "string"]}}),
+    )
+
+
+def test_words_of_a_configured_column() -> None:
+    """Description and annotation of a configured column are no change."""
+    bare = {"type": ["null", "number"]}
+    told = {**bare, "description": "Net.", "x-airtable": {"field_id": PRICE["id"], "type": "n"}}
+
+    assert digest_columns([(PRICE, bare)]) == digest_columns([(PRICE, told)])  # type: ignore[list-item]  # a field as Airtable sends it
+
+
+def test_shape() -> None:
+    """The digest is eight digits a column and six a choice, whatever the table."""
+    assert len(digest_of(NAME, STATUS)) == 8 + 1 + 8 + 1 + 2 * 6
+
+
+def test_no_columns() -> None:
+    """A stream of system columns alone has an empty digest, to which nothing can have changed."""
+    assert (digest_of(), has_changed(BEFORE, "")) == ("", False)
+
+
+@given(st.lists(fields(), max_size=5, unique_by=lambda field: field["id"]), st.randoms())
+def test_order_says_nothing(generated: list[dict[str, Any]], randomness: Any) -> None:  # noqa: ANN401 - of hypothesis
+    """The digest is the same in any order of the columns."""
+    table = a_table(*generated)
+    columns = RecordConverter(table, build_json_schema(table)).columns
+    pairs = [(column.field, column.json_schema) for column in columns]
+    shuffled = randomness.sample(pairs, len(pairs))
+
+    assert digest_columns(shuffled) == digest_columns(pairs)
+
+
+@given(st.lists(fields(), max_size=5, unique_by=lambda field: field["id"]))
+def test_same_table(generated: list[dict[str, Any]]) -> None:
+    """Whatever the table, it has not changed from itself."""
+    digest = digest_of(*generated)
+
+    assert not has_changed(digest, digest_of(*generated))
+
+
+@given(airtable_ids("fld"), st.text(max_size=9), JSON_VALUES, JSON_VALUES)
+def test_any_options(
+    field_id: str,
+    field_type: str,
+    options: Any,  # noqa: ANN401 - JSON
+    choices: Any,  # noqa: ANN401 - JSON
+) -> None:
+    """Whatever Airtable says of a field, it has a digest."""
+    field: Any = {"id": field_id, "type": field_type, "options": options}
+    select: Any = {"id": field_id, "type": field_type, "options": {"choices": choices}}
+
+    assert digest_columns([(field, {})])
+    assert digest_columns([(select, {})])
+
+
+@given(st.text(), st.text())
+def test_any_saved_digest(old: str, new: str) -> None:
+    """Whatever stands in a state, there is an answer, and nothing differs from itself."""
+    assert has_changed(old, new) in (True, False)
+    assert not has_changed(old, old)
