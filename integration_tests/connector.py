@@ -24,7 +24,7 @@ from integration_tests.airtable_simulator.account import READ_SCOPES
 from integration_tests.bases import CELL_MARK
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from integration_tests.airtable_simulator import AdminClient, SimulatorProcess
 
@@ -250,9 +250,16 @@ class Connector:
         return self.run("read", catalog=catalog, **more)
 
     def assert_nothing_leaks(self, run: Run) -> None:
-        """Refuse a secret anywhere in the output, and a cell outside a record message."""
-        said = run.stdout + run.stderr
-        leaked = [secret for secret in self._all_secrets() if secret in said]
+        """Refuse a secret anywhere in the output, and a cell outside a record message.
+
+        Settings that Airbyte is told to save hold secrets by intent; anywhere else these are
+        secrets, too.
+        """
+        lines = (run.stdout + run.stderr).split("\n")
+        said = "\n".join(line for line in lines if not line.startswith('{"type":"CONTROL"'))
+        saved = [control["connectorConfig"]["config"] for control in run.of_type("CONTROL")]
+        secrets = self._all_secrets().union(*map(_secrets_in, saved))
+        leaked = [secret for secret in secrets if secret in said]
         beside_records = [
             line for line in said.split("\n") if not line.startswith('{"type":"RECORD"')
         ]
@@ -275,15 +282,7 @@ class Connector:
         return Run(ended.returncode, ended.stdout, ended.stderr)
 
     def _all_secrets(self) -> set[str]:
-        credentials = self.config.get("credentials") if isinstance(self.config, dict) else None
-        given = dict(credentials) if isinstance(credentials, dict) else {}
-        given.pop("auth_method", None)
-        if isinstance(self.config, dict):
-            given["legacy"] = self.config.get("api_key")
-        secrets = {*self.secrets, *(text for text in given.values() if isinstance(text, str))}
-        # A personal access token is an id and its secret; the latter alone is one as well.
-        secrets |= {secret.partition(".")[2] for secret in secrets}
-        return {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
+        return _secrets_in(self.config) | _secrets_among(self.secrets)
 
     def _environment(self) -> dict[str, str]:
         unwanted = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "DEPLOYMENT_MODE"}
@@ -310,6 +309,24 @@ class Connector:
                 path.write_text(json.dumps(content), "utf-8")
                 arguments += [f"--{name}", str(path)]
         return arguments
+
+
+def _secrets_in(config: Any) -> set[str]:  # noqa: ANN401 - whatever a test gives as settings
+    """The secrets that settings hold."""
+    if not isinstance(config, dict):
+        return set()
+    credentials = config.get("credentials")
+    given = dict(credentials) if isinstance(credentials, dict) else {}
+    for name in ("auth_method", "token_expiry_date"):
+        given.pop(name, None)
+    given["legacy"] = config.get("api_key")
+    return _secrets_among(text for text in given.values() if isinstance(text, str))
+
+
+def _secrets_among(texts: Iterable[str]) -> set[str]:
+    # A personal access token is an id and its secret; the latter alone is one as well.
+    secrets = {part for text in texts for part in (text, text.partition(".")[2])}
+    return {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
 
 
 @dataclass(frozen=True)

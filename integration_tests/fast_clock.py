@@ -43,11 +43,11 @@ def quicken(factor: float) -> None:
 
 def shorten_read_timeout() -> None:
     """Wait less long for an answer, where the environment says so."""
-    from source_airtable.api import client  # noqa: PLC0415 - after the clock is quickened
+    from source_airtable.api import connection  # noqa: PLC0415 - after the clock is quickened
 
     wanted = os.environ.get(READ_TIMEOUT_VARIABLE)
     if wanted is not None:
-        client.READ_TIMEOUT_SECONDS = float(wanted)
+        connection.READ_TIMEOUT_SECONDS = float(wanted)
 
 
 def main() -> None:

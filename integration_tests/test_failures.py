@@ -208,21 +208,6 @@ def test_empty_token(scene: Scene, token: str) -> None:
     assert_each_fails(runs, "config_error", "settings", "api_key")
 
 
-def test_oauth(scene: Scene) -> None:
-    """OAuth is refused as not supported yet, naming the way that is."""
-    credentials = {
-        "auth_method": "oauth2.0",
-        "client_id": "client-id-5521",
-        "client_secret": "client-secret-5521",
-        "refresh_token": "refresh-token-5521",
-    }
-    connector = Connector(scene.tenant.simulator.url, {"credentials": credentials})
-    runs = scene.run_each(*COMMANDS, connector=connector)
-    words = ("OAuth", "not supported yet", "personal access token")
-
-    assert_each_fails(runs, "config_error", *words)
-
-
 def test_legacy_token(scene: Scene) -> None:
     """Settings of old with the token at the top are taken, and given back in today's form."""
     # Settings that are given back hold the token by intent, so that no leak is looked for.

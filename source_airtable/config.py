@@ -14,15 +14,19 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     StringConstraints,
+    Tag,
     ValidationError,
 )
 
 from source_airtable.errors import InvalidConfigError
 
 LEGACY_TOKEN_SETTING = "api_key"  # noqa: S105 - the name of a setting
+OAUTH = "oauth2.0"
 
 
 LONGEST_HOURS = 365 * 24
@@ -40,6 +44,11 @@ def _refuse_what_is_no_token(text: str) -> str:
 Token = Annotated[
     str, StringConstraints(strip_whitespace=True), AfterValidator(_refuse_what_is_no_token)
 ]
+# A form leaves what nobody filled in empty.
+TokenIfAny = Annotated[
+    Token | None,
+    BeforeValidator(lambda given: None if isinstance(given, str) and not given.strip() else given),
+]
 Entry = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
@@ -52,6 +61,33 @@ class PersonalAccessToken(_Settings):
 
     auth_method: Literal["api_key"] = "api_key"
     api_key: Token
+
+
+class OauthCredentials(_Settings):
+    """Signs in with OAuth: an access token for an hour, renewed with a refresh token each time.
+
+    A client without a secret is a public one.
+    """
+
+    auth_method: Literal["oauth2.0"]
+    client_id: Token
+    client_secret: TokenIfAny = None
+    refresh_token: Token
+    access_token: TokenIfAny = None
+    token_expiry_date: str | None = None
+    """Any text: one that is no date means that the access token is renewed first."""
+
+
+def _tell_method(credentials: object) -> str:
+    """Tell which form credentials have; whatever does not say so is a personal access token."""
+    method = credentials.get("auth_method") if isinstance(credentials, Mapping) else None
+    return OAUTH if method == OAUTH else "api_key"
+
+
+Credentials = Annotated[
+    Annotated[PersonalAccessToken, Tag("api_key")] | Annotated[OauthCredentials, Tag(OAUTH)],
+    Discriminator(_tell_method),
+]
 
 
 class IncrementalSettings(_Settings):
@@ -72,7 +108,7 @@ class Config(_Settings):
     ["appLkNDICXNqxSDhG"]}`.
     """
 
-    credentials: PersonalAccessToken
+    credentials: Credentials
     base_ids: tuple[Entry, ...] = ()
     """Ids or names; empty means every base."""
     table_ids: tuple[Entry, ...] = ()
@@ -96,18 +132,15 @@ class Config(_Settings):
 
 def parse_config(raw_config: Mapping[str, Any]) -> Config:
     """Read the settings; raises InvalidConfigError, which names the setting and never quotes it."""
-    credentials = raw_config.get("credentials")
-    if isinstance(credentials, Mapping) and credentials.get("auth_method") == "oauth2.0":
-        raise InvalidConfigError(
-            setting="credentials",
-            reason="signing in with OAuth is not supported yet, use a personal access token",
-        )
     try:
         return Config.model_validate(without_nulls(raw_config))
     except ValidationError as invalid:
         first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
+        name, *inner = first["loc"]
+        if name == "credentials":
+            inner = inner[1:]  # the first of them is the method's tag
         raise InvalidConfigError(
-            setting=".".join(str(part) for part in first["loc"]),
+            setting=".".join(str(part) for part in (name, *inner)),
             reason=first["msg"].removeprefix("Value error, ").lower(),
         ) from None
 
@@ -125,14 +158,15 @@ def name_missing_token(raw_config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Give settings without a token an empty one, so that it is the token that is refused.
 
     The CDK compares settings with the spec before we see them, and says of a missing token that
-    OAuth was expected.
+    the other way to sign in was expected.
     """
     credentials = raw_config.get("credentials")
-    if not isinstance(credentials, Mapping) or "api_key" in credentials:
+    if not isinstance(credentials, Mapping):
         return raw_config
-    if credentials.get("auth_method") == "oauth2.0":
-        return raw_config
-    return {**raw_config, "credentials": {**credentials, "api_key": ""}}
+    is_oauth = _tell_method(credentials) == OAUTH
+    needed = ("client_id", "refresh_token") if is_oauth else ("api_key",)
+    missing = {name: "" for name in needed if name not in credentials}
+    return {**raw_config, "credentials": {**credentials, **missing}} if missing else raw_config
 
 
 def migrate_config(raw_config: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@
     ├── ConfigError                 config_error: somebody must change something
     │   ├── InvalidConfigError          a value in the settings is refused
     │   ├── InvalidTokenError           Airtable does not accept the token
+    │   ├── GrantLostError              Airtable ended the OAuth grant, or refuses its client
     │   ├── MissingScopeError           the token lacks a scope
     │   ├── NoBaseError                 no base is left to read
     │   ├── BaseNotFoundError           a base is unknown, or not shared with the token
@@ -89,6 +90,22 @@ class InvalidTokenError(ConfigError):
     remedy = (
         "It may be mistyped, revoked or deleted: create a new personal access token at "
         f"{TOKENS_PAGE} and put it into the source's settings."
+    )
+
+
+class GrantLostError(ConfigError):
+    """Airtable renews the OAuth tokens no more, or refuses one that is fresh.
+
+    The fact `error_type` is OAuth's: `invalid_grant` (a refresh token that was used before, revoked
+    or 60 days old) or `invalid_client`.
+    See https://airtable.com/developers/web/api/oauth-reference
+    """
+
+    cause = "Airtable no longer accepts this source's OAuth sign-in."
+    remedy = (
+        "Re-authenticate the source in its settings. Airtable takes each refresh token once, so "
+        "let no other source or program use the same grant; where client_id and client_secret are "
+        "settings of yours, check them, too."
     )
 
 

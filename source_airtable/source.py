@@ -82,7 +82,7 @@ class SourceAirtable(AbstractSource):
     ) -> tuple[bool, Any]:
         """Tell whether a sync could read; raises what stands in the way, with its remedy."""
         parsed = parse_config(config)
-        ConnectionCheck(_build_client(parsed), parsed).run()
+        ConnectionCheck(_build_client(parsed, config), parsed).run()
         return True, None
 
     def discover(
@@ -92,7 +92,7 @@ class SourceAirtable(AbstractSource):
     ) -> AirbyteCatalog:
         """Describe one stream per selected table."""
         parsed = parse_config(config)
-        return build_catalog(Discovery(_build_client(parsed), parsed), parsed)
+        return build_catalog(Discovery(_build_client(parsed, config), parsed), parsed)
 
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
         """Discover one stream per selected table, ready to be read one by one.
@@ -101,7 +101,7 @@ class SourceAirtable(AbstractSource):
         and fewer calls.
         """
         parsed = parse_config(config)
-        client = _build_client(parsed)
+        client = _build_client(parsed, config)
         queue = ReadQueue(parsed.pages_in_flight)
         streams = build_streams(
             discover_streams(Discovery(client, parsed), parsed),
@@ -122,11 +122,13 @@ class SourceAirtable(AbstractSource):
         """Read the configured streams, many at a time."""
         parsed = parse_config(config)
         queue = ReadQueue(parsed.pages_in_flight)
-        client = _build_client(parsed, sleep=queue.sleep)
+        client = _build_client(parsed, config, sleep=queue.sleep)
         sync = Sync(client, parsed, queue, self._message_repository)
         yield from sync.run(catalog.streams, ConnectorStateManager(state))
 
 
-def _build_client(config: Config, sleep: Callable[[float], object] = time.sleep) -> AirtableClient:
+def _build_client(
+    config: Config, raw_config: Mapping[str, Any], sleep: Callable[[float], object] = time.sleep
+) -> AirtableClient:
     budget = AirtableBudget(config.requests_per_second_per_base, sleep=sleep)
-    return AirtableClient(build_authenticator(config), budget)
+    return AirtableClient(build_authenticator(config, raw_config, sleep=sleep), budget)

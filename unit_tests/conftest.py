@@ -11,7 +11,8 @@ from hypothesis import settings
 
 from source_airtable.api import client as client_module
 from source_airtable.api.auth import build_authenticator
-from source_airtable.api.client import API_URL_VARIABLE, AirtableClient
+from source_airtable.api.client import AirtableClient
+from source_airtable.api.connection import API_URL_VARIABLE
 from source_airtable.api.error_handler import AirtableBackoffStrategy
 from source_airtable.api.rate_limit import AirtableBudget
 from unit_tests.builders import a_config
@@ -76,4 +77,4 @@ def client(config: Config, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) ->
         client_module, "AirtableBackoffStrategy", lambda: AirtableBackoffStrategy(lambda: 0.0)
     )
     budget = AirtableBudget(clock=clock, sleep=clock.sleep)
-    return AirtableClient(build_authenticator(config), budget)
+    return AirtableClient(build_authenticator(config, {}), budget)

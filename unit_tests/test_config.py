@@ -9,14 +9,17 @@ import pytest
 from source_airtable.config import (
     Config,
     IncrementalSettings,
+    OauthCredentials,
     PersonalAccessToken,
     migrate_config,
+    name_missing_token,
     parse_config,
 )
 from source_airtable.errors import InvalidConfigError
 from unit_tests.builders import TOKEN, a_config
 
 CREDENTIALS = {"auth_method": "api_key", "api_key": TOKEN}
+OAUTH = {"auth_method": "oauth2.0", "client_id": "client-5521", "refresh_token": "refresh-5521"}
 
 
 def refusal_of(**settings: object) -> InvalidConfigError:
@@ -124,7 +127,9 @@ def test_token_without_method() -> None:
 @pytest.mark.parametrize("pasted", [f" {TOKEN}", f"{TOKEN}\n", f"\t{TOKEN}\r\n"])
 def test_space_around_a_token(pasted: str) -> None:
     """Space that was pasted with a token is taken off."""
-    assert parse_config({"credentials": {"api_key": pasted}}).credentials.api_key == TOKEN
+    credentials = parse_config({"credentials": {"api_key": pasted}}).credentials
+
+    assert credentials == PersonalAccessToken(api_key=TOKEN)
 
 
 def test_space_around_entries() -> None:
@@ -159,11 +164,67 @@ def test_no_credentials(credentials: object) -> None:
 
 
 def test_oauth() -> None:
-    """OAuth is refused as not supported yet, with what to do instead."""
-    refusal = refusal_of(credentials={"auth_method": "oauth2.0", "refresh_token": "s3cret"})
+    """OAuth needs a client and a refresh token; the rest may be missing, null or empty."""
+    credentials = parse_config({"credentials": OAUTH}).credentials
 
-    assert "OAuth is not supported yet, use a personal access token" in str(refusal)
-    assert "s3cret" not in str(refusal)
+    assert credentials == OauthCredentials(
+        auth_method="oauth2.0",
+        client_id=OAUTH["client_id"],
+        client_secret=None,
+        refresh_token=OAUTH["refresh_token"],
+        access_token=None,
+        token_expiry_date=None,
+    )
+
+
+@pytest.mark.parametrize("name", ["client_secret", "access_token", "token_expiry_date"])
+@pytest.mark.parametrize("left_open", [None, "", " "])
+def test_oauth_left_open(name: str, left_open: object) -> None:
+    """What a form leaves open is taken for missing."""
+    credentials = parse_config({"credentials": {**OAUTH, name: left_open}}).credentials
+
+    assert str(getattr(credentials, name) or "").strip() == ""
+
+
+@pytest.mark.parametrize("name", ["client_id", "client_secret", "refresh_token", "access_token"])
+def test_space_around_oauth_settings(name: str) -> None:
+    """Space that was pasted with one of OAuth's settings is taken off."""
+    credentials = parse_config({"credentials": {**OAUTH, name: " s3cret\n"}}).credentials
+
+    assert getattr(credentials, name) == "s3cret"
+
+
+@pytest.mark.parametrize("name", ["client_id", "client_secret", "refresh_token", "access_token"])
+def test_oauth_setting_that_no_header_holds(name: str) -> None:
+    """A setting of OAuth's with a line break inside is refused by its name, and not quoted."""
+    refusal = refusal_of(credentials={**OAUTH, name: "s3cret\nvery"})
+
+    assert refusal.facts["setting"] == f"credentials.{name}"
+    assert "s3cret" not in f"{refusal} {refusal.internal_message} {refusal.__cause__}"
+
+
+@pytest.mark.parametrize("name", ["client_id", "refresh_token"])
+@pytest.mark.parametrize("empty", ["", " ", None])
+def test_oauth_without(name: str, empty: str | None) -> None:
+    """An empty client or refresh token is refused by its name."""
+    refusal = refusal_of(credentials={**OAUTH, name: empty})
+
+    assert refusal.facts["setting"] == f"credentials.{name}"
+
+
+@pytest.mark.parametrize("name", ["client_id", "refresh_token"])
+def test_oauth_setting_that_is_missing(name: str) -> None:
+    """A missing client or refresh token becomes an empty one, so that it is what is refused."""
+    rest = {key: setting for key, setting in OAUTH.items() if key != name}
+
+    assert name_missing_token({"credentials": rest}) == {"credentials": {**rest, name: ""}}
+
+
+def test_complete_settings_are_the_very_same() -> None:
+    """Settings that lack nothing are not copied: new tokens are written into them."""
+    raw_config = {"credentials": OAUTH}
+
+    assert name_missing_token(raw_config) is raw_config
 
 
 @pytest.mark.parametrize(
@@ -221,7 +282,7 @@ def test_migrated_settings_are_usable() -> None:
     migrated = migrate_config({"api_key": TOKEN})
 
     assert migrated is not None
-    assert parse_config(migrated).credentials.api_key == TOKEN
+    assert parse_config(migrated).credentials == PersonalAccessToken(api_key=TOKEN)
 
 
 def test_legacy_token_beside_credentials() -> None:

@@ -11,7 +11,8 @@ import pytest
 from airbyte_cdk.models import ConnectorSpecificationSerializer
 
 import source_airtable
-from source_airtable.config import Config, PersonalAccessToken, parse_config
+from source_airtable.api import connection
+from source_airtable.config import Config, OauthCredentials, PersonalAccessToken, parse_config
 from source_airtable.errors import InvalidConfigError
 from unit_tests.builders import TOKEN
 
@@ -27,6 +28,8 @@ PROPERTIES: dict[str, Any] = CONNECTION["properties"]
 PERSONAL_ACCESS_TOKEN, OAUTH = PROPERTIES["credentials"]["oneOf"]
 CODE: dict[str, Any] = Config.model_json_schema()
 CREDENTIALS = {"auth_method": "api_key", "api_key": TOKEN}
+OAUTH_SETTINGS: tuple[object, ...] = ("text", 7, [])
+OAUTH_CREDENTIALS = {"auth_method": "oauth2.0", "client_id": "id", "refresh_token": "token"}
 CONSTRAINTS = ("type", "enum", "minimum", "maximum", "default")
 
 
@@ -127,6 +130,17 @@ def test_token_method() -> None:
     )
 
 
+def test_oauth_method() -> None:
+    """The form's OAuth method has the names, the constant and the needs of the code's."""
+    code = OauthCredentials.model_json_schema()
+
+    assert set(OAUTH["properties"]) == set(code["properties"])
+    assert set(OAUTH["required"]) == set(code["required"])
+    assert (
+        OAUTH["properties"]["auth_method"]["const"] == (code["properties"]["auth_method"]["const"])
+    )
+
+
 @pytest.mark.parametrize(
     ("path", "setting"),
     [
@@ -148,13 +162,22 @@ def test_token_method() -> None:
         *[
             (f"incremental.{name}", hours)
             for name in ("full_rescan_hours", "deletion_sweep_hours")
-            for hours in (-0.1, 0, 0.5, 24, "daily", [])
+            for hours in (-0.1, 0, 0.5, 24, 9_000, "daily")
         ],
         *[("incremental.detect_deletions", setting) for setting in (True, False, "maybe", 7)],
         ("credentials", {"api_key": TOKEN}),
         ("credentials", {"auth_method": "api_key"}),
         ("credentials", {"auth_method": "password", "api_key": TOKEN}),
         ("credentials", TOKEN),
+        *[
+            ("credentials", {**OAUTH_CREDENTIALS, name: setting})
+            for name in OAUTH["properties"]
+            for setting in OAUTH_SETTINGS
+        ],
+        *[
+            ("credentials", {key: text for key, text in OAUTH_CREDENTIALS.items() if key != name})
+            for name in OAUTH_CREDENTIALS
+        ],
     ],
 )
 def test_both_accept_the_same(path: str, setting: object) -> None:
@@ -240,3 +263,15 @@ def test_oauth_flow_points_at_the_form() -> None:
     assert {tuple(out["path_in_connector_config"]) for out in outputs.values()} == {
         ("credentials", name) for name in OAUTH["properties"] if name != "auth_method"
     }
+
+
+def test_oauth_flow_asks_for_scopes() -> None:
+    """Airbyte's flow asks for what the connector reads, and Airbyte's model of a spec keeps it."""
+    specification = ConnectorSpecificationSerializer.load(SPEC)
+    auth = specification.advanced_auth
+    flow = auth.oauth_config_specification if auth else None
+    asked = flow.oauth_connector_input_specification if flow else None
+
+    assert asked is not None
+    assert {"data.records:read", "schema.bases:read"} < set((asked.scope or "").split())
+    assert asked.access_token_url == connection.token_url()

@@ -5,14 +5,16 @@ A table is (base id, table id) everywhere: a duplicated base may keep its table 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from .ids import make_id
+from .oauth import OauthServer
 from .table import Cells, FieldDict, Projection, Record, Table, UnknownModelError
+from .tokens import READ_SCOPES, PersonalAccessToken
 from .wire import to_json
 
 __all__ = [
+    "READ_SCOPES",
     "Account",
     "Base",
     "Cells",
@@ -24,21 +26,8 @@ __all__ = [
     "UnknownModelError",
 ]
 
-READ_SCOPES: Final = ("data.records:read", "schema.bases:read")
 DEFAULT_TOKEN: Final = ".".join(("pat" + "Simulator00000", "5" * 64))
 """In two parts, so that no secret scanner takes it for a real one."""
-
-
-@dataclass(slots=True)
-class PersonalAccessToken:
-    """What a token may do; ``base_ids`` None: every shared base."""
-
-    token: str
-    scopes: frozenset[str] = frozenset(READ_SCOPES)
-    base_ids: frozenset[str] | None = None
-    user_id: str = "usrSimulatedUser1"
-    email: str = "user1@example.com"
-    is_oauth: bool = False
 
 
 class Base:
@@ -75,12 +64,13 @@ class Base:
 
 
 class Account:
-    """All bases and tokens."""
+    """All bases and tokens, and who gives OAuth's."""
 
     def __init__(self) -> None:
         """Begin without a base, with one token that reads everything."""
         self.bases: dict[str, Base] = {}
         self.tokens: dict[str, PersonalAccessToken] = {}
+        self.oauth = OauthServer(self.tokens)
         self.add_token(DEFAULT_TOKEN)
 
     def load(self, document: dict[str, Any], now: float) -> list[str]:

@@ -21,6 +21,7 @@ from .wire import to_json
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .oauth import Grant
     from .server import Simulator
     from .table import Record, Table
 
@@ -162,6 +163,44 @@ def _revoke_token(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN40
     return {"revoked": True}
 
 
+def _add_oauth_client(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    simulator.account.oauth.add_client(**given)
+    return {"client_id": given["client_id"]}
+
+
+def _add_oauth_grant(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    wanted: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in given.items()
+    }
+    oauth, now = simulator.account.oauth, simulator.clock.now()
+    return _shown_grant(oauth.add_grant(settings=simulator.settings, now=now, **wanted))
+
+
+def _show_oauth_grant(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    return _shown_grant(simulator.account.oauth.grant(given["grant"]))
+
+
+def _expire_access_token(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    oauth = simulator.account.oauth
+    oauth.expire_access_token(oauth.grant(given["grant"]), simulator.clock.now())
+    return {"expired": True}
+
+
+def _revoke_oauth_grant(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    oauth = simulator.account.oauth
+    oauth.revoke(oauth.grant(given["grant"]))
+    return {"revoked": True}
+
+
+def _shown_grant(grant: Grant) -> dict[str, Any]:
+    return {
+        "grant": grant.id,
+        "access_token": grant.access_token,
+        "refresh_token": grant.refresh_token,
+        "is_revoked": grant.is_revoked,
+    }
+
+
 def _set_clock(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
     if given.get("run"):
         simulator.clock.run()
@@ -228,6 +267,8 @@ def _dump(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
 
 COMMANDS: Final[dict[str, Callable[[Simulator, Arguments], Any]]] = {
     "add_field": _add_field,
+    "add_oauth_client": _add_oauth_client,
+    "add_oauth_grant": _add_oauth_grant,
     "add_token": _add_token,
     "advance_clock": _advance_clock,
     "change_base": _change_base,
@@ -242,6 +283,7 @@ COMMANDS: Final[dict[str, Callable[[Simulator, Arguments], Any]]] = {
     "delete_table": _delete_table,
     "dump": _dump,
     "edit_record": _edit_record,
+    "expire_access_token": _expire_access_token,
     "expire_iterators": _expire_iterators,
     "forget_limits": _forget_limits,
     "load": _load,
@@ -249,8 +291,10 @@ COMMANDS: Final[dict[str, Callable[[Simulator, Arguments], Any]]] = {
     "plan_faults": _plan_faults,
     "rename_table": _rename_table,
     "reset_stats": _reset_stats,
+    "revoke_oauth_grant": _revoke_oauth_grant,
     "revoke_token": _revoke_token,
     "set_clock": _set_clock,
     "show_faults": _show_faults,
+    "show_oauth_grant": _show_oauth_grant,
     "stats": _stats,
 }

@@ -158,6 +158,26 @@ class AdminClient:
         """Make a token unknown."""
         self.call("revoke_token", token=token)
 
+    def add_oauth_client(self, client_id: str, client_secret: str | None = None) -> None:
+        """Add an OAuth client; one without a secret is public."""
+        self.call("add_oauth_client", client_id=client_id, client_secret=client_secret)
+
+    def add_oauth_grant(self, client_id: str, **wishes: Any) -> Reply:  # noqa: ANN401 - JSON
+        """Add a grant: scopes, base_ids, user_id; gives grant, access_token and refresh_token."""
+        return self.call("add_oauth_grant", client_id=client_id, **wishes)
+
+    def show_oauth_grant(self, grant: str) -> Reply:
+        """A grant's tokens of today, and whether it is revoked."""
+        return self.call("show_oauth_grant", grant=grant)
+
+    def expire_access_token(self, grant: str) -> None:
+        """End a grant's access token now, without a word to who has it."""
+        self.call("expire_access_token", grant=grant)
+
+    def revoke_oauth_grant(self, grant: str) -> None:
+        """End a grant with all its tokens."""
+        self.call("revoke_oauth_grant", grant=grant)
+
     def set_clock(self, at: str | float | None = None) -> float:
         """Stop the clock at a moment (ISO 8601 or seconds), at the present one if none."""
         now: float = self.call("set_clock", at=at)["now"]

@@ -30,7 +30,7 @@ def admit(
         return Answer(status=settings.long_url_status, body=body)
     scheme, _, token_text = request.headers.get("Authorization", "").partition(" ")
     token = simulator.account.tokens.get(token_text.strip()) if scheme == "Bearer" else None
-    if token is None:
+    if token is None or not token.takes_call(arrived_at):
         simulator.stats.refused["unauthenticated"] += 1
         return to_answer(errors.authentication_required())
     reason = limits.refusal(arrived_at, route.base, token.user_id, settings)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import unquote
+
+OAUTH_TOKEN: Final = "oauth_token"  # noqa: S105 - the name of an endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ def find_route(method: str, raw_path: str) -> Route:  # noqa: PLR0911 - one for 
     """
     parts = [unquote(part) for part in raw_path.strip("/").split("/")]
     match method, parts:
+        case "POST", ["oauth2", "v1", "token"]:
+            return Route(OAUTH_TOKEN)
         case "GET", ["v0", "meta", "whoami"]:
             return Route("whoami")
         case "GET", ["v0", "meta", "bases"]:

@@ -21,7 +21,7 @@ from .iterators import Iterators
 from .limits import Limits
 from .listing import parse_list_query, to_body
 from .pages import Place, build_page
-from .routes import find_route
+from .routes import OAUTH_TOKEN, find_route
 from .settings import Settings
 from .stats import Stats
 from .wire import to_json
@@ -74,7 +74,7 @@ class Simulator:
         answer = Answer(status=0)
         try:
             # Decided at arrival, as Airtable does, so it comes before the latency.
-            verdict = admit(self, request, route, arrived_at)
+            verdict = None if route.kind == OAUTH_TOKEN else admit(self, request, route, arrived_at)
             if self.settings.latency_ms or self.settings.jitter_ms:
                 await asyncio.sleep(self._latency_seconds())
             answer = (
@@ -119,7 +119,7 @@ class Simulator:
         response.headers["Date"] = self._date[1]
 
     async def _reply(
-        self, request: web.Request, route: Route, token: PersonalAccessToken
+        self, request: web.Request, route: Route, token: PersonalAccessToken | None
     ) -> Answer:
         try:
             body = await self._read_parameters(request, route)
@@ -130,7 +130,10 @@ class Simulator:
             if instead is not None:
                 self._begin_penalty(route, action)
                 return instead
-            answer = Answer(body=self._find_answer(request, route, token, body, action))
+            if token is None:
+                answer = Answer(body=self._give_tokens(request, body))
+            else:
+                answer = Answer(body=self._find_answer(request, route, token, body, action))
             damage_answer(answer, action)
         except errors.Refusal as refusal:
             return to_answer(refusal)
@@ -141,7 +144,20 @@ class Simulator:
             until = self.clock.now() + float(action["penalty_seconds"])
             self.limits.penalise(route.base, until)
 
+    def _give_tokens(self, request: web.Request, form: dict[str, str]) -> bytes:
+        authorization = request.headers.get("Authorization", "")
+        try:
+            given = self.account.oauth.answer(form, authorization, self.settings, self.clock.now())
+        except errors.Refusal as refusal:
+            self.stats.renewals[refusal.body["error"]] += 1
+            raise
+        self.stats.renewals["granted"] += 1
+        return to_json(given)
+
     async def _read_parameters(self, request: web.Request, route: Route) -> Any:  # noqa: ANN401 - any JSON
+        if route.kind == OAUTH_TOKEN:
+            # A body of another type has no fields for it, as for Airtable.
+            return {name: str(given) for name, given in (await request.post()).items()}
         if request.method == "POST":
             try:
                 return json.loads(await request.read() or b"{}")

@@ -55,6 +55,10 @@ class Settings:
     """False: a filter is parsed, then ignored, and all records come."""
     filter_is_rejected: bool = False
     """True: any filter is answered with 422."""
+    oauth_expires_in_seconds: float = 3600
+    """How long access tokens live that are given from now on."""
+    oauth_calls_of_access_token: int | None = None
+    """Calls after which they end before that, so that tests know when; None, as Airtable: never."""
 
     def changed(self, changes: dict[str, Any]) -> Settings:
         """These settings with some replaced; an unknown name is refused."""

@@ -19,6 +19,8 @@ class Stats:
     by_status: Counter[int] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     """By reason: ``base_limit``, ``token_limit``, ``quota``, ``unauthenticated``."""
+    renewals: Counter[str] = field(default_factory=Counter)
+    """OAuth's: ``granted``, or the error they were refused with."""
     faults: Counter[str] = field(default_factory=Counter)
     ignored_parameters: Counter[str] = field(default_factory=Counter)
     last_calls: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=KEPT_CALLS))
@@ -54,6 +56,7 @@ class Stats:
             "by_status": {str(status): count for status, count in self.by_status.items()},
             "served_429": self.by_status[429],
             "refused": dict(self.refused),
+            "renewals": dict(self.renewals),
             "faults": dict(self.faults),
             "ignored_parameters": dict(self.ignored_parameters),
             "most_in_flight": self.most_in_flight,

@@ -7,16 +7,19 @@ response.
 
 from __future__ import annotations
 
-import logging
-import os
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
 import requests
-from airbyte_cdk.sources.streams.http.http_client import HttpClient
 
+from source_airtable.api.connection import (
+    API_URL_VARIABLE,
+    HEADERS,
+    api_url,
+    build_http_client,
+)
 from source_airtable.api.error_body import parse_http_date
 from source_airtable.api.error_handler import (
     AirtableBackoffStrategy,
@@ -30,7 +33,6 @@ from source_airtable.errors import (
     InvalidConfigError,
     OffsetExpiredError,
 )
-from source_airtable.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,18 +50,10 @@ if TYPE_CHECKING:
         TableId,
     )
 
-DEFAULT_API_URL = "https://api.airtable.com"
-API_URL_VARIABLE = "AIRTABLE_API_URL"
-
 AIRTABLE_MAX_PAGE_SIZE = 100
 # Airtable refuses URLs of 16,000 characters; a thousand are left for a proxy's prefix.
 # See https://support.airtable.com/docs/enforcement-of-url-length-limit-for-web-api-requests
 AIRTABLE_MAX_URL_LENGTH = 15_000
-
-CONNECT_TIMEOUT_SECONDS = 15.0
-# The longest silence between two bytes. Airtable gives up on a request of its own after less than a
-# minute.
-READ_TIMEOUT_SECONDS = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,22 +90,14 @@ class AirtableClient:
     """
 
     def __init__(self, authenticator: AuthBase, budget: AirtableBudget) -> None:
-        self._api_root = f"{_api_url()}/v0"
+        self._api_root = f"{api_url()}/v0"
         self.budget = budget
         self.backoff_strategy = AirtableBackoffStrategy()
         self.latest_date: datetime | None = None
         """Airtable's clock (UTC): the `Date` of the latest answer, None as long as no answer had a
         usable one."""
-        self._http = HttpClient(
-            name="airtable",
-            logger=_silent_logger(),
-            error_handler=AirtableErrorHandler(),
-            backoff_strategy=self.backoff_strategy,
-            api_budget=budget,
-            authenticator=authenticator,
-            request_timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
-            # Also gives http:// the larger connection pool that https:// has by default.
-            use_tcp_keepalive=True,
+        self._http = build_http_client(
+            AirtableErrorHandler(authenticator), self.backoff_strategy, budget, authenticator
         )
 
     def list_bases(self) -> list[BaseDict]:
@@ -188,7 +174,7 @@ class AirtableClient:
                 method,
                 self._api_root + path,
                 request_kwargs={},
-                headers={"User-Agent": f"source-airtable/{__version__}"},
+                headers=HEADERS,
                 **content,
             )
         except (requests.RequestException, InvalidConfigError):
@@ -258,32 +244,3 @@ def _to_url_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
 
 def _url_length(url: str, parameters: dict[str, Any]) -> int:
     return len(url) + 1 + len(urlencode(_to_url_parameters(parameters), doseq=True))
-
-
-def _api_url() -> str:
-    """Give the API's address, which only the environment may move.
-
-    A setting could be used to send the token elsewhere.
-    """
-    api_url = (os.environ.get(API_URL_VARIABLE) or DEFAULT_API_URL).rstrip("/")
-    if not api_url.startswith(("https://", "http://")):
-        raise InvalidConfigError(
-            setting=API_URL_VARIABLE, reason="it must begin with https:// or http://"
-        )
-    return api_url
-
-
-def _silent_logger() -> logging.Logger:
-    """Give the CDK's HTTP client a logger that says nothing, and hush the CDK's line on retries.
-
-    Both write whole URLs, bodies or cells, and the latter calls every failure a rate limit. What a
-    user needs to know of a retry, `error_handler.py` tells.
-    """
-    logging.getLogger("airbyte").addFilter(_is_not_of_cdk_retries)
-    logger = logging.getLogger("airbyte.source_airtable.http")
-    logger.setLevel(logging.CRITICAL + 1)
-    return logger
-
-
-def _is_not_of_cdk_retries(record: logging.LogRecord) -> bool:
-    return record.module != "rate_limiting"

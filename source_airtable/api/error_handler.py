@@ -12,7 +12,8 @@ import logging
 import random
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from weakref import WeakSet
 
 import requests
 from airbyte_cdk.models import FailureType
@@ -29,6 +30,7 @@ from source_airtable.errors import (
     AccessDeniedError,
     AirtableUnavailableError,
     ContractError,
+    GrantLostError,
     InvalidConfigError,
     InvalidTokenError,
     OffsetExpiredError,
@@ -67,8 +69,11 @@ class ErrorRow:
 
 
 LONGEST_WAIT_SECONDS = 60.0
+SHORTEST_WAIT_SECONDS = 0.001
 
 UNREADABLE_BODY = ErrorRow("an answer that is not JSON", AirtableUnavailableError, tries=5)
+
+TOKEN_REFUSED = ErrorRow("the token is refused", InvalidTokenError, statuses=frozenset({401}))
 
 # The first row that fits wins: an error type's row stands before its status's. A 429 is waited for
 # by the budget, which shuts the base for 30 s or what Retry-After asks; its six tries so span at
@@ -87,7 +92,7 @@ ERROR_ROWS: tuple[ErrorRow, ...] = (
         tries=6,
         first_wait_seconds=0,
     ),
-    ErrorRow("the token is refused", InvalidTokenError, statuses=frozenset({401})),
+    TOKEN_REFUSED,
     ErrorRow("payment is required", QuotaExceededError, statuses=frozenset({402})),
     ErrorRow("access is refused", AccessDeniedError, statuses=frozenset({403, 404, 410})),
     ErrorRow(
@@ -138,24 +143,56 @@ OTHERWISE = ErrorRow("an unknown answer", ContractError)
 _IDS_IN_PATH = re.compile(r"/(app[A-Za-z0-9]{14})(?:/(tbl[A-Za-z0-9]{14}))?")
 
 
+@runtime_checkable
+class TokenRenewal(Protocol):
+    """An authenticator that can get another token when one is refused, such as OAuth's."""
+
+    def replace_token(self, refused: requests.PreparedRequest, *, may_renew: bool) -> bool:
+        """Tell whether the request is worth another try, with another token than it had."""
+        ...
+
+
 class AirtableErrorHandler(ErrorHandler):
-    """Tells the CDK's client after every try: done, once more, or (by raising) never again."""
+    """Tells the CDK's client after every try: done, once more, or (by raising) never again.
+
+    Where the authenticator can renew its token, a 401 is worth another try. Not by the CDK's action
+    REFRESH_TOKEN_THEN_RETRY: that one compares tokens before it takes the lock, so that two workers
+    refused at the same time can renew twice and spend the token that the first one got; and it ends
+    with a message of its own, behind a log line with the URL.
+    """
 
     # The strategy below ends the tries row by row. These two only have to be out of its way, and
     # the second one must hold six waits for the longest Retry-After.
     max_retries = 10
     max_time = 3 * 3600
 
+    def __init__(self, authenticator: object = None) -> None:
+        self._renewal = authenticator if isinstance(authenticator, TokenRenewal) else None
+        self._refused: WeakSet[requests.PreparedRequest] = WeakSet()
+
     def interpret_response(self, response_or_exception: Outcome) -> ErrorResolution:
         """Resolve one try; raises the row's error where the row allows only one."""
         row = _row_of(response_or_exception)
         if row is None:
             return ErrorResolution(ResponseAction.SUCCESS)
-        if row.tries == 1:
+        if row is TOKEN_REFUSED and isinstance(response_or_exception, requests.Response):
+            self._raise_for_token(response_or_exception)
+        elif row.tries == 1:
             raise _build_error(row, response_or_exception)
         # Not RATE_LIMITED for a 429: that action prints a status message of a stream that does not
         # exist.
         return ErrorResolution(ResponseAction.RETRY, FailureType.transient_error, row.happened)
+
+    def _raise_for_token(self, response: requests.Response) -> None:
+        """Return when the request, which is signed anew for each try, gets another token."""
+        if self._renewal is None:
+            raise _build_error(TOKEN_REFUSED, response)
+        # After a redirect, the answer's own request is another one, which may not be signed.
+        request = (*response.history, response)[0].request
+        is_first = request not in self._refused
+        self._refused.add(request)
+        if not self._renewal.replace_token(request, may_renew=is_first):
+            raise GrantLostError(**_facts_of(response))
 
 
 class AirtableBackoffStrategy(BackoffStrategy):
@@ -172,6 +209,12 @@ class AirtableBackoffStrategy(BackoffStrategy):
     ) -> float:
         """Give the seconds before the next try; raises the row's error when there is none left."""
         row = _row_of(response_or_exception) or OTHERWISE
+        if row is TOKEN_REFUSED:
+            # The handler lets one through only where there is another token to try at once.
+            if attempt_count >= AirtableErrorHandler.max_retries:
+                raise GrantLostError(**_facts_of(response_or_exception))
+            self.retries += 1
+            return SHORTEST_WAIT_SECONDS
         if attempt_count >= row.tries:
             raise _build_error(row, response_or_exception, tries=attempt_count)
         wait = self._wait_seconds(row, response_or_exception, attempt_count)
@@ -185,7 +228,7 @@ class AirtableBackoffStrategy(BackoffStrategy):
             f" in {wait:.0f} s" if wait else " when the pause for this base is over",
         )
         # The CDK adds one second to what it is told, and takes zero for "no opinion".
-        return max(wait - 1.0, 0.001)
+        return max(wait - 1.0, SHORTEST_WAIT_SECONDS)
 
     def _wait_seconds(self, row: ErrorRow, outcome: Outcome, attempt_count: int) -> float:
         if row.error is RateLimitedError:
@@ -217,14 +260,20 @@ def _row_of(outcome: Outcome) -> ErrorRow | None:
 
 def _build_error(row: ErrorRow, outcome: Outcome, **facts: object) -> AirtableError:
     if isinstance(outcome, requests.Response):
-        facts["status"] = outcome.status_code
-        facts["error_type"] = parse_error_type(outcome.content)
+        facts.update(_facts_of(outcome))
     elif outcome is not None:
         # The class alone: an exception's text holds the URL with its query.
         facts["failure"] = type(outcome).__name__
     if row is UNREADABLE_BODY:
         facts["answer"] = row.happened
     return row.error(**facts)
+
+
+def _facts_of(response: requests.Response) -> dict[str, object]:
+    return {
+        "status": response.status_code,
+        "error_type": parse_error_type(response.content),
+    }
 
 
 def place_of(path: str) -> dict[str, object]:

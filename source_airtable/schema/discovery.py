@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
-from source_airtable.api.client import API_URL_VARIABLE
+from source_airtable.api.connection import API_URL_VARIABLE
 from source_airtable.errors import (
     AccessDeniedError,
     AirtableError,
     BaseNotFoundError,
     ContractError,
+    GrantLostError,
     InvalidConfigError,
     InvalidTokenError,
     MissingScopeError,
@@ -99,7 +100,7 @@ class Discovery:
     def read_schemas(self, bases: Iterable[BaseDict]) -> BaseContents:
         """Get the tables of these bases, in their order, and the errors of those without.
 
-        Raises InvalidTokenError at once, since it concerns every base.
+        Raises InvalidTokenError and GrantLostError at once, since they concern every base.
         """
         contents = BaseContents()
         for base, outcome in self._iter_schemas(list(bases)):
@@ -146,7 +147,7 @@ class Discovery:
         with ThreadPoolExecutor(min(self._config.num_workers, len(bases)), "schema") as workers:
             try:
                 for base, outcome in zip(bases, workers.map(self._read_schema, bases), strict=True):
-                    if isinstance(outcome, InvalidTokenError):
+                    if isinstance(outcome, (InvalidTokenError, GrantLostError)):
                         raise outcome
                     if isinstance(outcome, AccessDeniedError):
                         yield base, self._explain_denial(base, outcome)

@@ -15,6 +15,6 @@ if TYPE_CHECKING:
 
 def test_personal_access_token(config: Config) -> None:
     """A request carries the token as a bearer token."""
-    request = requests.Request("GET", API, auth=build_authenticator(config)).prepare()
+    request = requests.Request("GET", API, auth=build_authenticator(config, {})).prepare()
 
     assert request.headers["Authorization"] == f"Bearer {TOKEN}"

@@ -13,10 +13,10 @@ from source_airtable import __version__
 from source_airtable.api.auth import build_authenticator
 from source_airtable.api.client import (
     AIRTABLE_MAX_URL_LENGTH,
-    API_URL_VARIABLE,
     AirtableClient,
     RecordQuery,
 )
+from source_airtable.api.connection import API_URL_VARIABLE
 from source_airtable.api.rate_limit import AirtableBudget
 from source_airtable.api.wire_types import FieldId
 from source_airtable.errors import ContractError, InvalidConfigError
@@ -266,7 +266,7 @@ def test_moved_api(
     monkeypatch.setenv(API_URL_VARIABLE, url)
     airtable.get("http://127.0.0.1:8080/proxy/v0/meta/bases", json={"bases": []})
 
-    bases = AirtableClient(build_authenticator(config), AirtableBudget()).list_bases()
+    bases = AirtableClient(build_authenticator(config, {}), AirtableBudget()).list_bases()
 
     assert bases == []
 
@@ -277,7 +277,7 @@ def test_refused_api_address(config: Config, monkeypatch: pytest.MonkeyPatch, ur
     monkeypatch.setenv(API_URL_VARIABLE, url)
 
     with pytest.raises(InvalidConfigError, match="AIRTABLE_API_URL"):
-        AirtableClient(build_authenticator(config), AirtableBudget())
+        AirtableClient(build_authenticator(config, {}), AirtableBudget())
 
 
 def test_date_is_noted(client: AirtableClient, airtable: requests_mock.Mocker) -> None:

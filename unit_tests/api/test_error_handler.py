@@ -52,6 +52,7 @@ RAISED_ELSEWHERE = {
     "ConfigError": "a consequence",
     "TransientError": "a consequence",
     "MissingScopeError": "discovery, check and scan know which scope a refusal means",
+    "GrantLostError": "the authenticator and its renewals know, see test_oauth.py",
     "NoBaseError": "discovery and check count what is left",
     "BaseNotFoundError": "discovery, check and scan know which base was meant",
     "TableNotFoundError": "matching, check and scan know which table was meant",
@@ -270,7 +271,7 @@ def test_address_that_requests_refuses(
     monkeypatch.setenv("AIRTABLE_API_URL", "https://.example.com")
 
     with pytest.raises(errors.InvalidConfigError):
-        AirtableClient(build_authenticator(config), AirtableBudget()).list_bases()
+        AirtableClient(build_authenticator(config, {}), AirtableBudget()).list_bases()
 
 
 def test_unusable_address_names_its_setting(

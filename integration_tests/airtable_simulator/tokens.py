@@ -1,0 +1,33 @@
+"""What a token may do, whichever way it was come by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+READ_SCOPES: Final = ("data.records:read", "schema.bases:read")
+
+
+@dataclass(slots=True)
+class PersonalAccessToken:
+    """What a token may do, an OAuth access token too; ``base_ids`` None: every shared base."""
+
+    token: str
+    scopes: frozenset[str] = frozenset(READ_SCOPES)
+    base_ids: frozenset[str] | None = None
+    user_id: str = "usrSimulatedUser1"
+    email: str = "user1@example.com"
+    is_oauth: bool = False
+    expires_at: float | None = None
+    """Seconds since 1970; None: never."""
+    uses_left: int | None = None
+    """Calls until it ends; None: as many as wanted."""
+
+    def takes_call(self, now: float) -> bool:
+        """Whether the token is still good; counts the call."""
+        if self.expires_at is not None and now >= self.expires_at:
+            return False
+        if self.uses_left is None:
+            return True
+        self.uses_left -= 1
+        return self.uses_left >= 0
