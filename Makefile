@@ -43,7 +43,7 @@ fix: $(STAMPS)/check  ## Format, and repair what ruff can repair.
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: $(STAMPS)/test  ## Write the tables of README.md that repeat code.
+docs: $(STAMPS)/test  ## Write the parts of README.md and docs that repeat code.
 	@$(BIN)/python -m scripts.generate_docs
 
 bench: $(STAMPS)/test  ## Measure speed and memory; ARGS goes to scripts/bench.py.

@@ -1,10 +1,12 @@
-"""Write the tables of README.md that repeat code: options, types, errors and retries.
+"""Write the parts of README.md and of the pages in docs that repeat code.
 
-`make docs` runs it; a test compares README.md with what it would write.
+A page holds a part where it has the part's two marks, `<!-- types: made by `make docs` -->` and
+`<!-- /types -->`. `make docs` runs this; a test compares the pages with what it would write.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -17,14 +19,58 @@ from source_airtable.errors import AirtableError
 from source_airtable.schema.field_types import FIELD_TYPES, UNKNOWN_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from source_airtable.api.error_handler import ErrorRow
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-README: Final = ROOT / "README.md"
-SPEC: Final = ROOT / "source_airtable" / "spec.json"
+PACKAGE: Final = ROOT / "source_airtable"
+PAGES: Final = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+SPEC: Final = PACKAGE / "spec.json"
 TAG: Final = re.compile(r"</?(?:b|code|a)\b[^>]*>")
+_UPSTREAM_TEXT: Final = ("text", "nothing")
+_UPSTREAM_NUMBER: Final = ("number, `7` as `7.0`", "`7` arrives as `7`")
+_UPSTREAM_INTEGER: Final = ("number, `7` as `7.0`", "number → integer")
+_UPSTREAM_OBJECT: Final = ("text that looks like a Python object", "text → object")
+_UPSTREAM_TEXTS: Final = ("array of text", "nothing")
+_UPSTREAM_LOOKUP: Final = (
+    "array of what is looked up; an array of arrays where that is an array",
+    "flat arrays; objects instead of text in them",
+)
+# What Airbyte's own connector (4.6) has in a column of each type, and what that becomes here.
+UPSTREAM: Final[Mapping[str, tuple[str, str]]] = {
+    **dict.fromkeys(("singleLineText", "email", "url", "phoneNumber"), _UPSTREAM_TEXT),
+    **dict.fromkeys(("multilineText", "richText", "singleSelect"), _UPSTREAM_TEXT),
+    **dict.fromkeys(("externalSyncSource", "manualSort"), _UPSTREAM_TEXT),
+    **dict.fromkeys(("number", "percent", "currency", "duration"), _UPSTREAM_NUMBER),
+    **dict.fromkeys(("rating", "autoNumber", "count"), _UPSTREAM_INTEGER),
+    "checkbox": ("boolean; no value where it is not ticked", "false where it is not ticked"),
+    "date": ("date", "nothing"),
+    "dateTime": ("date-time", "nothing"),
+    "createdTime": ("date or date-time; a field without options fails the sync", "no failure"),
+    "lastModifiedTime": ("date or date-time; text without options", "nothing"),
+    **dict.fromkeys(("multipleSelects", "multipleRecordLinks"), _UPSTREAM_TEXTS),
+    **dict.fromkeys(("singleCollaborator", "createdBy", "lastModifiedBy"), _UPSTREAM_OBJECT),
+    **dict.fromkeys(("barcode", "button", "aiText"), _UPSTREAM_OBJECT),
+    "multipleCollaborators": (
+        "array of texts that look like Python objects",
+        "array of text → array of objects",
+    ),
+    "multipleAttachments": ("text that looks like a Python list", "text → array of objects"),
+    "formula": (
+        "number where the result is one, else text: `True`, `['a', 'b']`",
+        "text → boolean, date, date-time, integer, array or object, as the result is",
+    ),
+    "rollup": (
+        "array of the result, also where it is one value: `3` as `[3.0]`",
+        "array → the value itself, where the result is one",
+    ),
+    **dict.fromkeys(("multipleLookupValues", "lookup"), _UPSTREAM_LOOKUP),
+    UNKNOWN_TYPE.name: ("discovery fails", "no failure"),
+}
+MARK: Final = re.compile(
+    r"<!-- (?P<part>[a-z]+): made by `make docs` -->.*?<!-- /(?P=part) -->", re.DOTALL
+)
 
 
 def options_table() -> str:
@@ -49,6 +95,16 @@ def types_table() -> str:
     return _table(("Airtable's type", "column"), rows)
 
 
+def moves_table() -> str:
+    """List field types with their columns in Airbyte's own connector and here."""
+    rows = []
+    for row in (*FIELD_TYPES.values(), UNKNOWN_TYPE):
+        name = row.name if row is UNKNOWN_TYPE else f"`{row.name}`"
+        upstream, change = UPSTREAM[row.name]
+        rows.append((name, upstream, row.holds, change))
+    return _table(("Airtable's type", "Airbyte's connector (4.6)", "here", "what changes"), rows)
+
+
 def errors_table() -> str:
     """List what users can meet, with its cause and remedy, by what follows from it."""
     rows = [
@@ -67,20 +123,75 @@ def retries_table() -> str:
     return _table(("answer", "meaning", "tries", "waits between them", "message at the end"), rows)
 
 
+def form_tables() -> str:
+    """List the fields of the connection form, group by group, as the form shows them."""
+    specification = json.loads(SPEC.read_text(encoding="utf-8"))["connectionSpecification"]
+    header = ("field", "text beneath it", "default", "example", "setting")
+    pieces = []
+    for group in specification["groups"]:
+        fields = {
+            name: option
+            for name, option in specification["properties"].items()
+            if option["group"] == group["id"]
+        }
+        pieces.append(f"**{group['title']}**\n\n{_table(header, _form_rows(fields, ''))}")
+    return "\n\n".join(pieces)
+
+
+def _form_rows(properties: dict[str, Any], prefix: str) -> Iterator[Sequence[str]]:
+    for name, option in sorted(properties.items(), key=lambda item: item[1].get("order", -1)):
+        if "const" in option:
+            continue  # what the choice of a form sets by itself
+        description = TAG.sub("", option["description"])
+        if option.get("airbyte_secret"):
+            description += " *(secret)*"
+        examples = ", ".join(f"`{example}`" for example in option.get("examples", ()))
+        key = f"`{prefix}{name}`"
+        yield option["title"], description, _default(option), examples, key
+        yield from _form_rows(option.get("properties", {}), f"{prefix}{name}.")
+        for choice in option.get("oneOf", ()):
+            for title, *cells in _form_rows(choice["properties"], f"{prefix}{name}."):
+                yield f"{choice['title']}: {title}", *cells
+
+
+def modules_table() -> str:
+    """List the modules of the package with the first sentence that each says of itself."""
+    rows = []
+    for path in sorted(PACKAGE.rglob("*.py"), key=lambda path: (len(path.parts), path)):
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        if docstring and path.name != "__init__.py":
+            rows.append((f"`{path.relative_to(PACKAGE).as_posix()}`", _first_paragraph(docstring)))
+    return _table(("module", "what it is"), rows)
+
+
+def _first_paragraph(docstring: str) -> str:
+    return " ".join(docstring.partition("\n\n")[0].split())
+
+
+PARTS: Final[Mapping[str, Callable[[], str]]] = {
+    "options": options_table,
+    "form": form_tables,
+    "types": types_table,
+    "moves": moves_table,
+    "errors": errors_table,
+    "retries": retries_table,
+    "modules": modules_table,
+}
+
+
+def parts_of(page: str) -> list[str]:
+    """Name the parts that a page has marks for, in its order."""
+    return [match["part"] for match in MARK.finditer(page)]
+
+
 def fill(page: str) -> str:
-    """Put the tables into a page, between their marks."""
-    tables = {
-        "options": options_table(),
-        "types": types_table(),
-        "errors": errors_table(),
-        "retries": retries_table(),
-    }
-    for name, table in tables.items():
-        begin, end = f"<!-- {name}: made by `make docs` -->", f"<!-- /{name} -->"
-        before, _, rest = page.partition(begin)
-        _, _, after = rest.partition(end)
-        page = f"{before}{begin}\n{table}\n{end}{after}"
-    return page
+    """Write a page's parts anew, between their marks."""
+
+    def to_part(match: re.Match[str]) -> str:
+        part = match["part"]
+        return f"<!-- {part}: made by `make docs` -->\n{PARTS[part]()}\n<!-- /{part} -->"
+
+    return MARK.sub(to_part, page)
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -138,8 +249,9 @@ def _waits(row: ErrorRow) -> str:
 
 
 def main() -> None:
-    """Fill README.md."""
-    README.write_text(fill(README.read_text(encoding="utf-8")), encoding="utf-8")
+    """Fill README.md and the pages in docs."""
+    for page in PAGES:
+        page.write_text(fill(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

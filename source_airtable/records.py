@@ -12,8 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from source_airtable.schema.cell_values import CellMisfit, build_converter, is_nullable
-from source_airtable.schema.field_types import row_of
+from source_airtable.schema.cell_values import (
+    CellMisfit,
+    build_converter,
+    is_nullable,
+    types_of,
+    wrap_single,
+)
+from source_airtable.schema.field_types import json_schema_of, row_of
 from source_airtable.schema.json_schema import ANNOTATION, name_columns
 from source_airtable.schema.names import DELETED_AT_COLUMN, SYSTEM_COLUMNS, clean_name
 
@@ -195,4 +201,7 @@ def _build_column(name: str, field: FieldDict, json_schema: Mapping[str, Any]) -
             absent = convert(absent)
         except CellMisfit:
             absent = None
+    if types_of(json_schema) == ["array"] and "array" not in types_of(json_schema_of(field)):
+        # An older catalog's array, for a field that holds one value.
+        convert = wrap_single(convert)
     return Column(name, field, json_schema, convert, absent, is_nullable(json_schema))

@@ -2,25 +2,93 @@
 
 from __future__ import annotations
 
+import importlib
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from scripts.generate_docs import README, fill
+import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from scripts.generate_docs import PACKAGE, PAGES, PARTS, ROOT, UPSTREAM, fill, parts_of
+from source_airtable.schema.field_types import FIELD_TYPES, UNKNOWN_TYPE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+README: Final = ROOT / "README.md"
+ARCHITECTURE: Final = ROOT / "docs" / "architecture.md"
+LINKING: Final = (*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md")
+
+PARTS_OF_PAGES: Final = {
+    "README.md": ["options", "types", "errors"],
+    "airbyte_ui.md": ["form"],
+    "airtable.md": ["options", "types", "errors", "retries"],
+    "architecture.md": ["modules"],
+    "migrating.md": ["moves"],
+}
 
 
-def test_tables_of_readme_are_those_of_the_code() -> None:
-    """README's generated tables are what `make docs` would write."""
-    page = README.read_text(encoding="utf-8")
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_generated_parts_are_those_of_the_code(path: Path) -> None:
+    """The generated parts of a page are what `make docs` would write."""
+    page = path.read_text(encoding="utf-8")
 
     assert fill(page) == page
+
+
+def test_pages_have_their_parts() -> None:
+    """Each page has the generated parts that it is there for, and each part has a page."""
+    found = {path.name: parts_of(path.read_text(encoding="utf-8")) for path in PAGES}
+
+    assert found == PARTS_OF_PAGES
+    assert {part for parts in found.values() for part in parts} == PARTS.keys()
+
+
+def test_marks_are_whole() -> None:
+    """No page has a mark without its partner, which would silently be no part."""
+    for path in PAGES:
+        page = path.read_text(encoding="utf-8")
+
+        assert page.count("made by `make docs`") == page.count("<!-- /") == len(parts_of(page))
+
+
+def test_fill_of_an_outdated_page() -> None:
+    """What stands between two marks is replaced, and nothing else is."""
+    page = "before <!-- types: made by `make docs` --> old <!-- /types --> after"
+
+    filled = fill(page)
+
+    assert filled.startswith("before <!-- types: made by `make docs` -->\n| Airtable's type |")
+    assert filled.endswith("|\n<!-- /types --> after")
+
+
+def test_every_type_is_compared_with_upstream() -> None:
+    """The table about moving has each field type, and no other."""
+    assert UPSTREAM.keys() == {*FIELD_TYPES, UNKNOWN_TYPE.name}
+
+
+@pytest.mark.parametrize("path", LINKING, ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    """A link to another page, or to a heading of one, finds it."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+        if target.startswith("https://"):
+            continue
+        name, _, anchor = target.partition("#")
+        page = path.parent / name if name else path
+
+        assert page.is_file(), target
+        assert not anchor or anchor in anchors_of(page), target
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The anchors of a page's headings, as sites that show Markdown make them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_targets_that_pages_name_exist() -> None:
     """Every `make` target that a page names is one of the Makefile's."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    pages = "".join((ROOT / name).read_text("utf-8") for name in ("README.md", "CONTRIBUTING.md"))
+    pages = "".join(path.read_text("utf-8") for path in LINKING)
     named = set(re.findall(r"`(?:[A-Z_]+=\S+ )*make ([a-z-]+)", pages))
     targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
 
@@ -32,8 +100,33 @@ def test_layout_of_readme_names_every_module() -> None:
     page = README.read_text(encoding="utf-8")
     parts = [
         path.name
-        for path in (ROOT / "source_airtable").iterdir()
+        for path in PACKAGE.iterdir()
         if not path.name.startswith("_") and path.name not in {"py.typed", "version.py"}
     ]
 
     assert [part for part in parts if part not in page] == []
+
+
+def test_architecture_names_every_module() -> None:
+    """The page about the way of a record names each module, and none that is not there."""
+    named = set(re.findall(r"`([a-z_/]+\.py)`", ARCHITECTURE.read_text(encoding="utf-8")))
+    modules = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if path.name != "__init__.py"
+    }
+
+    assert named == modules
+
+
+def test_architecture_names_what_exists() -> None:
+    """Each `module:function` of the page about the way of a record is one of the code."""
+    page = ARCHITECTURE.read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_.]+):([A-Za-z_][\w.]*)`", page)) - {("module", "function")}
+
+    assert len(named) > 40
+    for module, attribute in sorted(named):
+        found: object = importlib.import_module(f"source_airtable.{module}")
+        for name in attribute.split("."):
+            assert hasattr(found, name), f"{module}:{attribute}"
+            found = getattr(found, name)

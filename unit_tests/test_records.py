@@ -170,6 +170,24 @@ def test_checkbox_that_no_longer_fits_its_column() -> None:
     assert data_of(json_schema, {}) == {"done": None}
 
 
+def test_one_value_in_an_array_of_the_catalog() -> None:
+    """In an array of an older catalog, a field's one value is the array's only element."""
+    json_schema = {
+        "properties": {"priority": {"type": ["null", "array"], "items": {"type": "number"}}}
+    }
+
+    assert data_of(json_schema, {RATING["id"]: 4}) == {"priority": [4]}
+
+
+def test_error_in_an_array_of_the_catalog() -> None:
+    """An error is not an element of an array of an older catalog."""
+    json_schema = {
+        "properties": {"priority": {"type": ["null", "array"], "items": {"type": "number"}}}
+    }
+
+    assert data_of(json_schema, {RATING["id"]: {"specialValue": "NaN"}}) == {"priority": None}
+
+
 def test_field_that_became_a_checkbox() -> None:
     """A field that is a checkbox now is a number in an older catalog's column of numbers."""
     json_schema = {"properties": {"done": {"type": ["null", "number"]}, "_airtable_errors": {}}}

@@ -73,6 +73,19 @@ def is_nullable(json_schema: JsonSchema) -> bool:
     )
 
 
+def wrap_single(convert: Converter) -> Converter:
+    """Let an array column take a cell that is one value, as an array of it.
+
+    Catalogs of Airbyte's own connector declare arrays for rollups, which are mostly one number, and
+    arrays of arrays for lookups, which are flat.
+    """
+
+    def to_wrapped(cell: CellValue) -> Any:  # noqa: ANN401 - what the column holds
+        return convert(cell if isinstance(cell, list) or is_error_value(cell) else [cell])
+
+    return to_wrapped
+
+
 def is_error_value(cell: CellValue) -> bool:
     """Tell whether a cell is Airtable's `{"error": "#ERROR!"}` or `{"specialValue": "NaN"}`.
 
@@ -165,6 +178,8 @@ def _build_array(json_schema: JsonSchema) -> Converter:
     items = json_schema.get("items")
     items = items if isinstance(items, Mapping) else {}
     convert = build_converter(items)
+    if "array" in types_of(items):
+        convert = wrap_single(convert)
     null_allowed = is_nullable(items)
     holds_arrays = "array" in types_of(items) or not types_of(items)
 

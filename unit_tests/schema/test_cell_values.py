@@ -392,10 +392,17 @@ def test_array_of_arrays_keeps_its_nesting() -> None:
 
 
 def test_flat_cell_in_an_array_of_arrays() -> None:
-    """A flat lookup does not fit a catalog that nests it."""
+    """In a catalog that nests it, each value of a flat lookup is an array of its own."""
     json_schema = {"type": "array", "items": TEXTS}
 
-    assert outcome_of(json_schema, ["a", ["b"]]) == (False, [None, ["b"]])
+    assert outcome_of(json_schema, ["a", ["b"]]) == (True, [["a"], ["b"]])
+
+
+def test_error_in_an_array_of_arrays() -> None:
+    """An error is not a value that could be an array's only one."""
+    json_schema = {"type": "array", "items": TEXTS}
+
+    assert outcome_of(json_schema, [{"error": "#ERROR!"}, ["b"]]) == (False, [None, ["b"]])
 
 
 def test_member_that_cannot_be_null_and_does_not_fit() -> None:
