@@ -27,6 +27,14 @@ __all__ = [
 READ_SCOPES: Final = ("data.records:read", "schema.bases:read")
 DEFAULT_TOKEN: Final = ".".join(("pat" + "Simulator00000", "5" * 64))
 """In two parts, so that no secret scanner takes it for a real one."""
+WRITE_SCOPES: Final = (
+    *READ_SCOPES,
+    "data.records:write",
+    "data.recordComments:write",
+    "schema.bases:write",
+)
+WORKSPACE_ID: Final = "wspSimulator00000"
+"""The only workspace in which bases can be created."""
 
 
 @dataclass(slots=True)
@@ -51,6 +59,8 @@ class Base:
         self.permission_level: str = document.get("permissionLevel", "create")
         self.is_shared = True
         self.tables: dict[str, Table] = {}
+        self.sync_ids: dict[str, str] = {}
+        """By the id of a Sync API endpoint: the table that it fills."""
         for given in document.get("tables") or ():
             self.tables[given["id"]] = Table(given, now)
 
@@ -81,6 +91,7 @@ class Account:
         """Begin without a base, with one token that reads everything."""
         self.bases: dict[str, Base] = {}
         self.tokens: dict[str, PersonalAccessToken] = {}
+        self._made = 0
         self.add_token(DEFAULT_TOKEN)
 
     def load(self, document: dict[str, Any], now: float) -> list[str]:
@@ -91,6 +102,11 @@ class Account:
         loaded = [Base(given, now) for given in document["bases"]]
         self.bases |= {base.id: base for base in loaded}
         return [base.id for base in loaded]
+
+    def make_id(self, prefix: str) -> str:
+        """An id that was never given before."""
+        self._made += 1
+        return make_id(prefix, "made", self._made)
 
     def base(self, base_id: str) -> Base:
         """The base that a command names."""
