@@ -24,6 +24,7 @@ PACE_SECONDS: Final = 0.25
 PENALTY_SECONDS: Final = 31.0
 """After a 429 for going too fast; https://airtable.com/developers/web/api/rate-limits"""
 MOST_PENALTIES: Final = 3
+TOO_MANY: Final = 429
 CALL_SECONDS: Final = 60.0
 QUOTA_ERROR: Final = "PUBLIC_API_BILLING_LIMIT_EXCEEDED"
 
@@ -41,14 +42,15 @@ class PacedSession(requests.Session):
     def send(self, request: requests.PreparedRequest, **more: Any) -> requests.Response:  # noqa: ANN401 - as of requests
         """Send a request when its turn has come; a 429 is waited out, unless the month is over."""
         more["timeout"] = more.get("timeout") or CALL_SECONDS
-        for _ in range(MOST_PENALTIES):
+        for seconds in (*(PENALTY_SECONDS,) * MOST_PENALTIES, 0.0):
             self._sleep(PACE_SECONDS)
             answer = super().send(request, **more)
             self.last_date = answer.headers.get("Date", "")
-            if answer.status_code != requests.codes.too_many_requests or QUOTA_ERROR in answer.text:
+            is_too_fast = answer.status_code == TOO_MANY and QUOTA_ERROR not in answer.text
+            if not is_too_fast or not seconds:
                 return answer
-            self._sleep(PENALTY_SECONDS)
-        return answer
+            self._sleep(seconds)
+        raise AssertionError("the last attempt returns")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from pyairtable.models.schema import MultipleRecordLinksFieldSchema
+
 from integration_tests.live_api import WORKSPACE_VARIABLE, connect
 from integration_tests.live_plan import (
     LIVE_BASE_NAME,
@@ -110,7 +112,8 @@ def _make_link(base: Base, built: BuiltBase, link: Link) -> None:
     (back,) = (
         one
         for one in linked.fields
-        if one.type == "multipleRecordLinks" and one.options.inverse_link_field_id == made.id
+        if isinstance(one, MultipleRecordLinksFieldSchema)
+        and one.options.inverse_link_field_id == made.id
     )
     back.name = link.name_back
     back.save()

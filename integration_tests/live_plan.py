@@ -81,7 +81,7 @@ def _plan(key: str, table: Json) -> TablePlan:
 
 
 def _creatable(field: Json) -> Json:
-    made = {key: field[key] for key in ("name", "type", "description") if key in field}
+    made: Json = {key: field[key] for key in ("name", "type", "description") if key in field}
     options = field.get("options")
     if options and field["type"] not in WITHOUT_OPTIONS:
         if "choices" in options:
