@@ -12,6 +12,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 import pytest
+import requests
 
 from integration_tests import live_probes, live_slow_probes
 from integration_tests.live_api import TOKEN_VARIABLE, connect
@@ -58,7 +59,8 @@ LEFT_OUT: Final = {
 def find_ground(account: Account) -> Ground:
     """Where to look: the base that is named, else the first one, and its first table."""
     named = {base.id: base.name for base in account.api.bases()}
-    base_id = os.environ.get(BASE_VARIABLE) or next(iter(named))
+    open_ids = (base.id for base in account.api.bases() if base.permission_level != "none")
+    base_id = os.environ.get(BASE_VARIABLE) or next(open_ids)
     table = account.base(base_id).schema().tables[0]
     is_writable = BASE_VARIABLE in os.environ and named.get(base_id) == LIVE_BASE_NAME
     return Ground(account, base_id, table.id, is_writable)
@@ -68,6 +70,15 @@ def format_findings(findings: dict[str, str]) -> str:
     """The table of what was found."""
     width = max(map(len, findings))
     return "\n".join(f"  {fact:<{width}}  {finding}" for fact, finding in findings.items())
+
+
+def ask(probe: Probe, ground: Ground, findings: dict[str, str], fact: str) -> None:
+    """Note what a probe finds; a refusal is noted too, before it fails the test."""
+    try:
+        findings[fact] = probe(ground)
+    except requests.HTTPError as error:
+        findings[fact] = f"failed: {live_probes.describe_refusal(error.response)}"
+        raise
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +103,7 @@ def ground() -> Ground:
 @pytest.mark.parametrize("fact", READING)
 def test_reading(ground: Ground, findings: dict[str, str], fact: str) -> None:
     """A question that reading answers."""
-    findings[fact] = READING[fact](ground)
+    ask(READING[fact], ground, findings, fact)
 
     assert findings[fact]
 
@@ -103,7 +114,7 @@ def test_writing(ground: Ground, findings: dict[str, str], fact: str) -> None:
     if not ground.is_writable:
         findings[fact] = f"not probed: {BASE_VARIABLE} is no base made by live_base"
         pytest.skip(findings[fact])
-    findings[fact] = WRITING[fact](ground)
+    ask(WRITING[fact], ground, findings, fact)
 
     assert findings[fact]
 
@@ -116,6 +127,6 @@ def test_opt_in(ground: Ground, findings: dict[str, str], fact: str) -> None:
     if not os.environ.get(variable):
         findings[fact] = f"not probed: {variable}=1 is not set"
         pytest.skip(findings[fact])
-    findings[fact] = probe(ground)
+    ask(probe, ground, findings, fact)
 
     assert findings[fact]
