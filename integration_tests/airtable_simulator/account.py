@@ -28,6 +28,14 @@ __all__ = [
 
 DEFAULT_TOKEN: Final = ".".join(("pat" + "Simulator00000", "5" * 64))
 """In two parts, so that no secret scanner takes it for a real one."""
+WRITE_SCOPES: Final = (
+    *READ_SCOPES,
+    "data.records:write",
+    "data.recordComments:write",
+    "schema.bases:write",
+)
+WORKSPACE_ID: Final = "wspSimulator00000"
+"""The only workspace in which bases can be created."""
 
 
 class Base:
@@ -40,6 +48,8 @@ class Base:
         self.permission_level: str = document.get("permissionLevel", "create")
         self.is_shared = True
         self.tables: dict[str, Table] = {}
+        self.sync_ids: dict[str, str] = {}
+        """By the id of a Sync API endpoint: the table that it fills."""
         for given in document.get("tables") or ():
             self.tables[given["id"]] = Table(given, now)
 
@@ -71,6 +81,7 @@ class Account:
         self.bases: dict[str, Base] = {}
         self.tokens: dict[str, PersonalAccessToken] = {}
         self.oauth = OauthServer(self.tokens)
+        self._made = 0
         self.add_token(DEFAULT_TOKEN)
 
     def load(self, document: dict[str, Any], now: float) -> list[str]:
@@ -81,6 +92,11 @@ class Account:
         loaded = [Base(given, now) for given in document["bases"]]
         self.bases |= {base.id: base for base in loaded}
         return [base.id for base in loaded]
+
+    def make_id(self, prefix: str) -> str:
+        """An id that was never given before."""
+        self._made += 1
+        return make_id(prefix, "made", self._made)
 
     def base(self, base_id: str) -> Base:
         """The base that a command names."""

@@ -124,6 +124,13 @@ def _delete_table(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN40
     return {"deleted": True}
 
 
+def _add_sync(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    base = simulator.account.base(given["base"])
+    sync_id = simulator.account.make_id("syn")
+    base.sync_ids[sync_id] = base.table(given["table"]).id
+    return {"id": sync_id}
+
+
 def _add_field(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
     return _table(simulator, given).add_field(given["field"])
 
@@ -269,6 +276,7 @@ COMMANDS: Final[dict[str, Callable[[Simulator, Arguments], Any]]] = {
     "add_field": _add_field,
     "add_oauth_client": _add_oauth_client,
     "add_oauth_grant": _add_oauth_grant,
+    "add_sync": _add_sync,
     "add_token": _add_token,
     "advance_clock": _advance_clock,
     "change_base": _change_base,

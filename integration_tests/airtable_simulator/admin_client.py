@@ -108,6 +108,11 @@ class AdminClient:
         """Delete a table."""
         self.call("delete_table", base=base, table=table)
 
+    def add_sync(self, base: str, table: str) -> str:
+        """Let the Sync API fill a table, as is set up by hand in Airtable; gives the sync's id."""
+        sync_id: str = self.call("add_sync", base=base, table=table)["id"]
+        return sync_id
+
     def add_field(self, base: str, table: str, field: dict[str, Any]) -> Reply:
         """Add a field: name, type, options, and an id if wanted."""
         return self.call("add_field", base=base, table=table, field=field)

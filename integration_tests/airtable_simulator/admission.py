@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from . import errors
+from .access import WRITES_RECORDS
 from .answers import Answer, to_answer
 from .settings import AIRTABLE_MAX_URL_LENGTH
 from .wire import to_json
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from .routes import Route
     from .server import Simulator
 
-COUNTED_KINDS: Final = frozenset({"list_records", "get_record", "write"})
+COUNTED_KINDS: Final = frozenset({"list_records", "get_record", "create_comment"}) | WRITES_RECORDS
 """Calls the quota counts; metadata was seen to go on answering when it is used up."""
 
 

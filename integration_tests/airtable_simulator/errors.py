@@ -88,6 +88,34 @@ def invalid_formula(reason: str) -> Refusal:
     return Refusal(422, to_error("INVALID_FILTER_BY_FORMULA", message))
 
 
+def computed_field(name: str) -> Refusal:
+    """422: a cell that no user can edit."""
+    reason = f'Field "{name}" cannot accept a value because the field is computed'
+    return Refusal(422, to_error("INVALID_VALUE_FOR_COLUMN", reason))
+
+
+def unacceptable_value(name: str) -> Refusal:
+    """422: a value of a kind that the field does not take."""
+    reason = f'Field "{name}" cannot accept the provided value'
+    return Refusal(422, to_error("INVALID_VALUE_FOR_COLUMN", reason))
+
+
+def unknown_choice(choice: str) -> Refusal:
+    """422: a choice that a select does not have, without ``typecast``."""
+    reason = f'Insufficient permissions to create new select option ""{choice}""'
+    return Refusal(422, to_error("INVALID_MULTIPLE_CHOICE_OPTIONS", reason))
+
+
+def no_such_row(record_id: str) -> Refusal:
+    """422: a batch or a link names a record that the table does not have."""
+    return Refusal(422, to_error("ROW_DOES_NOT_EXIST", f"Record ID {record_id} does not exist"))
+
+
+def invalid_schema(error_type: str, reason: str) -> Refusal:
+    """422: a base, table or field that cannot be made."""
+    return Refusal(422, to_error(error_type, reason))
+
+
 def rate_limit_reached(shape: str) -> Refusal:
     """429: too many requests in a second, or a request before the penalty is over."""
     build = to_error if shape == "error" else to_errors

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from .settings import Settings
+
+MOST_CSV_SYNCS: Final = 20
+CSV_SYNC_WINDOW_SECONDS: Final = 300.0
+"""Requests, and seconds; https://airtable.com/developers/web/api/post-sync-api-endpoint"""
 
 
 class Window:
@@ -50,6 +54,7 @@ class Limits:
         self.bases: dict[str, Window] = {}
         self.users: dict[str, Window] = {}
         self.calls_this_month = 0
+        self._csv_syncs: dict[str, deque[float]] = {}
         self._month: tuple[int, int] | None = None
         self._answers_429 = 0
 
@@ -67,6 +72,16 @@ class Limits:
     def penalise(self, base_id: str, until: float) -> None:
         """Refuse all requests on a base until then, as if others had been too quick on it."""
         self.bases.setdefault(base_id, Window()).penalty_until = until
+
+    def admits_csv_sync(self, now: float, base_id: str) -> bool:
+        """Count a request to the Sync API, or refuse it."""
+        arrivals = self._csv_syncs.setdefault(base_id, deque())
+        while arrivals and now - arrivals[0] >= CSV_SYNC_WINDOW_SECONDS:
+            arrivals.popleft()
+        if len(arrivals) >= MOST_CSV_SYNCS:
+            return False
+        arrivals.append(now)
+        return True
 
     def takes_from_quota(self, now: float, settings: Settings) -> bool:
         """Count a call to records against the month's quota; False: it is used up."""

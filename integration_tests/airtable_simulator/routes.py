@@ -7,6 +7,12 @@ from typing import Final
 from urllib.parse import unquote
 
 OAUTH_TOKEN: Final = "oauth_token"  # noqa: S105 - the name of an endpoint
+WRITE_KINDS: Final = {
+    "POST": "create_records",
+    "PATCH": "update_records",
+    "PUT": "replace_records",
+    "DELETE": "delete_records",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,32 +23,59 @@ class Route:
     base: str | None = None
     table: str | None = None
     record: str | None = None
+    """Also a field's id where a field is meant, and a sync's."""
 
 
-def find_route(method: str, raw_path: str) -> Route:  # noqa: PLR0911 - one for each endpoint
+def find_route(method: str, raw_path: str) -> Route:
     """The endpoint of a still percent-encoded path.
 
     Shape: ``("GET", "/v0/appX/Week%2FDay")`` -> kind ``list_records``, table ``Week/Day``.
     """
     parts = [unquote(part) for part in raw_path.strip("/").split("/")]
+    if (method, parts) == ("POST", ["oauth2", "v1", "token"]):
+        return Route(OAUTH_TOKEN)
+    if parts[:2] == ["v0", "meta"]:
+        return _find_meta_route(method, parts[2:])
+    return _find_record_route(method, parts[1:]) if parts[0] == "v0" else Route("unknown")
+
+
+def _find_meta_route(method: str, parts: list[str]) -> Route:  # noqa: PLR0911 - one for each endpoint
     match method, parts:
-        case "POST", ["oauth2", "v1", "token"]:
-            return Route(OAUTH_TOKEN)
-        case "GET", ["v0", "meta", "whoami"]:
+        case "GET", ["whoami"]:
             return Route("whoami")
-        case "GET", ["v0", "meta", "bases"]:
+        case "GET", ["bases"]:
             return Route("list_bases")
-        case "GET", ["v0", "meta", "bases", base, "tables"]:
+        case "POST", ["bases"]:
+            return Route("create_base")
+        case "GET", ["bases", base, "tables"]:
             return Route("base_schema", base)
-        case _, ["v0", "meta", *_]:
+        case "POST", ["bases", base, "tables"]:
+            return Route("create_table", base)
+        case "PATCH", ["bases", base, "tables", table]:
+            return Route("update_table", base, table)
+        case "POST", ["bases", base, "tables", table, "fields"]:
+            return Route("create_field", base, table)
+        case "PATCH", ["bases", base, "tables", table, "fields", field]:
+            return Route("update_field", base, table, field)
+        case _:
             return Route("unknown")
-        case "GET", ["v0", base, table]:
+
+
+def _find_record_route(method: str, parts: list[str]) -> Route:  # noqa: PLR0911 - one for each endpoint
+    match method, parts:
+        case "GET", [base, table]:
             return Route("list_records", base, table)
-        case "POST", ["v0", base, table, "listRecords"]:
+        case "POST", [base, table, "listRecords"]:
             return Route("list_records", base, table)
-        case "GET", ["v0", base, table, record]:
+        case "GET", [base, table, record]:
             return Route("get_record", base, table, record)
-        case "POST" | "PATCH" | "PUT" | "DELETE", ["v0", base, table] | ["v0", base, table, _]:
-            return Route("write", base, table)
+        case "POST", [base, table, "sync", sync_id]:
+            return Route("sync_csv", base, table, sync_id)
+        case "POST", [base, table, record, "comments"]:
+            return Route("create_comment", base, table, record)
+        case "POST" | "PATCH" | "PUT" | "DELETE", [base, table]:
+            return Route(WRITE_KINDS[method], base, table)
+        case "PATCH" | "PUT" | "DELETE", [base, table, record]:
+            return Route(WRITE_KINDS[method], base, table, record)
         case _:
             return Route("unknown")

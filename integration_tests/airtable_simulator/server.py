@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from . import errors, formulas
+from .access import WRITES, open_base
 from .account import Account
 from .admin import run_command
 from .admission import admit
 from .answers import Answer, send, to_answer
 from .clock import Clock, to_http_date
 from .faults import Call, Faults, answer_instead, damage_answer
-from .ids import BASE_ID, RECORD_ID, VIEW_ID
+from .ids import RECORD_ID, VIEW_ID
 from .iterators import Iterators
 from .limits import Limits
 from .listing import parse_list_query, to_body
@@ -25,6 +26,7 @@ from .routes import OAUTH_TOKEN, find_route
 from .settings import Settings
 from .stats import Stats
 from .wire import to_json
+from .writes import perform_write
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -36,7 +38,15 @@ if TYPE_CHECKING:
 ADMIN_PREFIX: Final = "/_simulator/"
 KNOWN_PARAMETERS: Final = frozenset(
     {"cellFormat", "fields", "filterByFormula", "include", "maxRecords", "offset", "pageSize"}
-    | {"recordMetadata", "returnFieldsByFieldId", "sort", "timeZone", "userLocale", "view"}
+    | {
+        "recordMetadata",
+        "records",
+        "returnFieldsByFieldId",
+        "sort",
+        "timeZone",
+        "userLocale",
+        "view",
+    }
 )
 
 
@@ -158,7 +168,9 @@ class Simulator:
         if route.kind == OAUTH_TOKEN:
             # A body of another type has no fields for it, as for Airtable.
             return {name: str(given) for name, given in (await request.post()).items()}
-        if request.method == "POST":
+        if route.kind == "sync_csv":
+            return await request.read()
+        if request.method in ("POST", "PATCH", "PUT"):
             try:
                 return json.loads(await request.read() or b"{}")
             except ValueError:
@@ -166,6 +178,8 @@ class Simulator:
         query = request.rel_url.query
         if route.kind in ("list_records", "list_bases"):
             return to_body(query, list(query.items()))
+        if route.kind == "delete_records":
+            return {"records": [*query.getall("records[]", []), *query.getall("records", [])]}
         return dict(query)
 
     def _to_fault_call(self, route: Route, body: Any) -> Call:  # noqa: ANN401 - any JSON
@@ -192,11 +206,13 @@ class Simulator:
             return self._whoami(token)
         if route.kind == "list_bases":
             return self._list_bases(token, body.get("offset"), action)
-        base = self._open_base(route, token)
+        if route.kind in WRITES:
+            return perform_write(self, route, token, body)
+        base = open_base(self.account, route, token)
         if route.kind == "base_schema":
             return self._base_schema(base, request.rel_url.query.getall("include[]", []))
         table = base.find_table(route.table or "")
-        if table is None or route.kind == "write":
+        if table is None:
             raise errors.permission_or_model()
         if route.record is not None:
             return self._get_record(table, route.record, body)
@@ -209,20 +225,6 @@ class Simulator:
         if "user.email:read" in token.scopes:
             shown["email"] = token.email
         return to_json(shown)
-
-    def _open_base(self, route: Route, token: PersonalAccessToken) -> Base:
-        if route.base is None or not BASE_ID.fullmatch(route.base):
-            raise errors.not_found()
-        scope = "schema.bases:read" if route.kind == "base_schema" else "data.records:read"
-        base = self.account.bases.get(route.base)
-        if (
-            base is None
-            or scope not in token.scopes
-            or base.permission_level == "none"
-            or not self.account.is_visible(base, token)
-        ):
-            raise errors.permission_or_model()
-        return base
 
     def _list_bases(
         self, token: PersonalAccessToken, offset: str | None, action: dict[str, Any]

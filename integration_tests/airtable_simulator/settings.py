@@ -49,6 +49,8 @@ class Settings:
     """``blank`` or ``error``: LAST_MODIFIED_TIME() of a record whose modified time is blank."""
     blank_comparison: str = "false"
     """``false`` or ``error``: IS_AFTER and the like where one side is a blank moment."""
+    linked_record_is_modified: bool = True
+    """Whether a link moves the modified time of the record at its other end; not known."""
     times_keep_milliseconds: bool = False
     """Whether formulas and dumps know created and modified times to the millisecond."""
     filter_is_honoured: bool = True

@@ -1,0 +1,227 @@
+"""The endpoints that write records and comments; a batch is done as a whole or not at all.
+
+See: https://airtable.com/developers/web/api/create-records
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from . import errors
+from .access import WRITES_SCHEMA, open_base
+from .clock import to_wire_time
+from .csv_sync import sync_csv
+from .ids import RECORD_ID
+from .links import mirror_links
+from .schema_writes import create_base, write_schema
+from .wire import is_empty, to_json
+from .written_cells import READ_ONLY_TYPES, CellWriter
+
+if TYPE_CHECKING:
+    from .account import Base, PersonalAccessToken
+    from .routes import Route
+    from .server import Simulator
+    from .table import Cells, Record, Table
+
+Json = Any
+MOST_RECORDS: Final = 10
+MOST_MERGE_FIELDS: Final = 3
+MERGE_TYPES: Final = frozenset(
+    {"date", "email", "multilineText", "multipleSelects", "number", "singleLineText"}
+    | {"phoneNumber", "singleSelect", "url"}
+)
+
+
+def perform_write(
+    simulator: Simulator, route: Route, token: PersonalAccessToken, body: Json
+) -> bytes:
+    """Do one write, and give its answer's body.
+
+    Raises: ``Refusal`` for what Airtable refuses; nothing has changed then.
+    """
+    if route.kind == "create_base":
+        return create_base(simulator, token, body)
+    base = open_base(simulator.account, route, token)
+    if route.kind in WRITES_SCHEMA:
+        return write_schema(simulator, base, route, body)
+    table = base.find_table(route.table or "")
+    if table is None:
+        raise errors.permission_or_model()
+    if route.kind == "sync_csv":
+        return sync_csv(simulator, base, route, token, body)
+    if not isinstance(body, dict):
+        raise errors.invalid_request()
+    if route.record is not None and not RECORD_ID.fullmatch(route.record):
+        raise errors.not_found()
+    if route.record is not None and route.record not in table.records:
+        raise errors.permission_or_model()
+    if route.kind == "create_comment":
+        return _create_comment(simulator, table, route.record or "", token, body)
+    return _RecordWrite(simulator, base, table, token, body).perform(route)
+
+
+class _RecordWrite:
+    """One request that creates, changes or deletes records."""
+
+    def __init__(
+        self,
+        simulator: Simulator,
+        base: Base,
+        table: Table,
+        token: PersonalAccessToken,
+        body: dict[str, Json],
+    ) -> None:
+        self._simulator = simulator
+        self._base = base
+        self._table = table
+        self._body = body
+        self._now = simulator.clock.now()
+        self._writer = CellWriter(base, table, token, typecast=body.get("typecast") is True)
+
+    def perform(self, route: Route) -> bytes:
+        """Do it; a single record's answer is the record itself."""
+        if route.kind == "delete_records":
+            return self._delete(route.record)
+        is_single = route.record is not None or "records" not in self._body
+        if is_single:
+            given = [{"id": route.record, "fields": self._body.get("fields")}]
+        else:
+            given = _batch(self._body["records"])
+        upsert = self._body.get("performUpsert")
+        if upsert is not None and route.kind != "create_records":
+            return self._upsert(given, upsert, replaces=route.kind == "replace_records")
+        cells = [self._writer.to_cells(one.get("fields", {})) for one in given]
+        if route.kind == "create_records":
+            self._writer.commit()
+            records = [self._create(one) for one in cells]
+        else:
+            ids = self._known_ids(given)
+            self._writer.commit()
+            replaces = route.kind == "replace_records"
+            pairs = zip(ids, cells, strict=True)
+            records = [self._edit(key, one, replaces=replaces) for key, one in pairs]
+        shown = [self._shown(record) for record in records]
+        return shown[0] if is_single else b'{"records":[%s]}' % b",".join(shown)
+
+    def _delete(self, record_id: str | None) -> bytes:
+        ids = _batch(self._body["records"] if record_id is None else [record_id], of=str)
+        for one in ids:
+            if one not in self._table.records:
+                raise errors.no_such_row(one)
+        for one in ids:
+            cells = dict(self._table.record(one).cells)
+            self._table.delete_record(one)
+            self._mirror(one, cells)
+        shown = [{"id": one, "deleted": True} for one in ids]
+        return to_json(shown[0] if record_id is not None else {"records": shown})
+
+    def _upsert(self, given: list[Json], upsert: Json, *, replaces: bool) -> bytes:
+        keys = self._merge_keys(upsert)
+        created, updated, records = [], [], []
+        plan: list[tuple[str | None, Cells]] = []
+        for one in given:
+            cells = self._writer.to_cells(one.get("fields", {}))
+            plan.append((one.get("id") or self._match(keys, cells), cells))
+        known = [key for key, _ in plan if key is not None]
+        self._known_ids([{"id": key} for key in known])
+        self._writer.commit()
+        for key, cells in plan:
+            if key is None:
+                record = self._create(cells)
+                created.append(record.id)
+            else:
+                record = self._edit(key, cells, replaces=replaces)
+                updated.append(key)
+            records.append(self._shown(record))
+        lists = to_json({"createdRecords": created, "updatedRecords": updated})
+        return b'%s,"records":[%s]}' % (lists[:-1], b",".join(records))
+
+    def _merge_keys(self, upsert: Json) -> list[str]:
+        names = upsert.get("fieldsToMergeOn") if isinstance(upsert, dict) else None
+        if not isinstance(names, list) or not 1 <= len(names) <= MOST_MERGE_FIELDS:
+            raise errors.invalid_request()
+        keys = []
+        for name in names:
+            key = self._table.field_id(name)
+            if key is None:
+                raise errors.unknown_field_name(str(name))
+            if self._table.field(key)["type"] not in MERGE_TYPES:
+                raise errors.invalid_request("a field to merge on has an unsupported type")
+            keys.append(key)
+        return keys
+
+    def _match(self, keys: list[str], cells: Cells) -> str | None:
+        if not all(key in cells for key in keys):
+            raise errors.invalid_request("a record lacks a field to merge on")
+        found = [
+            record.id
+            for record in self._table.records.values()
+            if all(record.cells.get(key) == cells[key] for key in keys)
+        ]
+        if len(found) > 1:
+            raise errors.invalid_request("several records match the fields to merge on")
+        return found[0] if found else None
+
+    def _known_ids(self, given: list[Json]) -> list[str]:
+        ids = [one.get("id") for one in given]
+        if len(set(ids)) != len(ids):
+            raise errors.invalid_request("a record is named twice")
+        for key in ids:
+            if key not in self._table.records:
+                raise errors.no_such_row(str(key))
+        return ids
+
+    def _create(self, cells: Cells) -> Record:
+        kept = {key: cell for key, cell in cells.items() if not is_empty(cell)}
+        document = {"id": self._simulator.account.make_id("rec"), "fields": kept}
+        record = self._table.create_record(document, self._now)
+        self._mirror(record.id, {})
+        return record
+
+    def _edit(self, record_id: str, cells: Cells, *, replaces: bool) -> Record:
+        before = dict(self._table.record(record_id).cells)
+        if replaces:
+            editable = (f["id"] for f in self._table.fields if f["type"] not in READ_ONLY_TYPES)
+            cells = {**dict.fromkeys(key for key in editable if key in before), **cells}
+        record = self._table.edit_record(record_id, cells, self._now)
+        self._mirror(record_id, before)
+        return record
+
+    def _mirror(self, record_id: str, before: Cells) -> None:
+        mirror_links(self._simulator, self._base, self._table, record_id, before)
+
+    def _shown(self, record: Record) -> bytes:
+        by_field_id = bool(self._body.get("returnFieldsByFieldId"))
+        projection = self._table.projection(None, by_field_id=by_field_id, has_comment_count=False)
+        return record.to_json(projection)
+
+
+def _batch(given: Json, of: type = dict) -> list[Json]:
+    is_batch = isinstance(given, list) and 1 <= len(given) <= MOST_RECORDS
+    if not is_batch or not all(isinstance(one, of) for one in given):
+        raise errors.invalid_request(f"between 1 and {MOST_RECORDS} records are expected")
+    return list(given)
+
+
+def _create_comment(
+    simulator: Simulator,
+    table: Table,
+    record_id: str,
+    token: PersonalAccessToken,
+    body: dict[str, Json],
+) -> bytes:
+    text = body.get("text")
+    if not isinstance(text, str) or not text:
+        raise errors.invalid_request()
+    record = table.record(record_id)
+    record.comment_count += 1
+    record.json.clear()
+    return to_json(
+        {
+            "id": simulator.account.make_id("com"),
+            "author": {"id": token.user_id, "email": token.email, "name": "User 1"},
+            "text": text,
+            "createdTime": to_wire_time(simulator.clock.now()),
+            "lastUpdatedTime": None,
+        }
+    )

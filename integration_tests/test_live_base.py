@@ -1,0 +1,264 @@
+"""The sample base built and edited by pyairtable in the simulator, and read by the connector."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from integration_tests import live_base, test_live
+from integration_tests.airtable_simulator import SimulatorThread
+from integration_tests.airtable_simulator.account import WORKSPACE_ID, WRITE_SCOPES
+from integration_tests.connector import (
+    LONGEST_RUN_SECONDS,
+    REPOSITORY,
+    Connector,
+    a_catalog,
+    a_config,
+)
+from integration_tests.live_api import (
+    TOKEN_VARIABLE,
+    URL_VARIABLE,
+    WORKSPACE_VARIABLE,
+    connect,
+)
+from integration_tests.live_plan import plan_tables, to_written_cells
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from integration_tests.connector import Run
+    from integration_tests.live_api import (
+        Account,
+    )
+
+START: Final = "2026-11-01T08:30:00.000Z"
+QUICK_PYTEST: Final = """
+import sys
+from integration_tests.fast_clock import quicken
+quicken(100)
+import pytest
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[1:]]))
+"""
+DAY_SECONDS: Final = 86_400.0
+FOUND: Final = {
+    "status of an over-long URL": "a GET of 17,000 characters: 413 REQUEST_TOO_LARGE",
+    "refusal of an unknown offset": "an unknown offset: 422 LIST_RECORDS_ITERATOR_NOT_AVAILABLE",
+    "sub-second LMT": "LMT of 0 of 3 records has a fraction of a second",
+    "blank LMT among records": "0 records have a blank LMT",
+    "blank LMT rule": "LMT after a create by the API: set with cells, set without",
+    "equal value and LMT": "writing an equal value moves LMT",
+    "link-name change and LMT": "another name of a linked record does not move LMT",
+    "link from its other end and LMT": "a link made at its other end moves LMT",
+    "comment activity and LMT": "a comment does not move LMT",
+    "option rename and LMT": (
+        "the API refuses to rename a choice (422 INVALID_REQUEST_UNKNOWN): rename one by hand, and "
+        "see whether an incremental sync reads its records"
+    ),
+    "rows deleted in mid-pagination": (
+        "in mid-scan a deleted record is skipped, a new one not shown, an edited one with the new "
+        "value"
+    ),
+    "iterator lifetime": "an idle offset is alive after 15 s, 30 s, 60 s, 120 s, 180 s",
+}
+"""What the probes find in the simulator; a burst's finding depends on how fast this machine is."""
+
+
+class Workshop:
+    """A simulator with Airtable's limits, in which waiting moves the clock, and a built base."""
+
+    def __init__(self, simulator: SimulatorThread, account: Account) -> None:
+        self.simulator = simulator
+        self.account = account
+        self.built = live_base.build(account)
+        # Older than what an incremental sync looks at again.
+        simulator.admin.advance_clock(DAY_SECONDS / 4)
+
+    @property
+    def connector(self) -> Connector:
+        """The connector with the same token."""
+        return Connector(self.simulator.url, a_config(self.account.api.api_key))
+
+    def truth(self) -> dict[str, dict[str, Any]]:
+        """The cells of every record by record id and field name; links in no order of their own."""
+        admin, base_id = self.simulator.admin, self.built.base_id
+        tables = self.simulator.simulator.account.base(base_id).tables.values()
+        names = {one["id"]: one["name"] for table in tables for one in table.fields}
+        return {
+            record["id"]: {names[key]: _sorted(cell) for key, cell in record["fields"].items()}
+            for table in tables
+            for record in admin.dump(base_id, table.id)
+        }
+
+
+def _sorted(cell: Any) -> Any:  # noqa: ANN401 - a cell is anything
+    is_links = isinstance(cell, list) and all(isinstance(one, str) for one in cell)
+    return sorted(cell) if is_links else cell
+
+
+@pytest.fixture
+def workshop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workshop]:
+    """The sample base, built through pyairtable."""
+    with SimulatorThread() as simulator:
+        simulator.admin.set_clock(START)
+        simulator.admin.set_token_scopes(*WRITE_SCOPES)
+        monkeypatch.setenv(URL_VARIABLE, simulator.url)
+        monkeypatch.setenv(TOKEN_VARIABLE, simulator.token)
+        monkeypatch.setenv(WORKSPACE_VARIABLE, WORKSPACE_ID)
+        yield Workshop(simulator, connect(simulator.admin.advance_clock))
+
+
+def test_build(workshop: Workshop) -> None:
+    """Every table is made with its fields, links back by their names, and every record's cells."""
+    built, truth = workshop.built, workshop.truth()
+    expected: dict[str, dict[str, Any]] = {}
+    for plan in plan_tables():
+        for record in plan.records:
+            new_id = built.record_ids[record["id"]]
+            expected[new_id] = to_written_cells(plan, record, built.record_ids, "usr")
+    backs = {link.name_back for plan in plan_tables() for link in plan.links}
+    people = ("Account", "Account managers")
+    written = {
+        key: {name: _sorted(cell) for name, cell in cells.items() if name not in people}
+        for key, cells in expected.items()
+    }
+
+    assert len(truth) == 1502
+    assert {
+        key: {name: cell for name, cell in cells.items() if name not in (*people, *backs)}
+        for key, cells in truth.items()
+    } == written
+    assert sum(len(cells.get("Products", ())) for cells in truth.values()) == 48
+
+
+def test_build_keeps_to_the_limits(workshop: Workshop) -> None:
+    """A build never asks faster than Airtable takes it, and sends ten records at a time."""
+    stats = workshop.simulator.admin.stats()
+
+    assert stats["by_status"] == {"200": stats["calls"]}
+    assert stats["by_kind"]["create_records"] == 152
+    assert max(stats["most_per_second_by_base"].values()) <= 5
+
+
+def read(workshop: Workshop, states: list[Any] | None = None) -> Run:
+    """Read everything, incrementally."""
+    workshop.simulator.admin.configure(base_requests_per_second=None)
+    catalog = a_catalog(workshop.connector.discover(), sync_mode="incremental")
+    run = workshop.connector.read(catalog, state=states, on_fast_clock=True)
+    workshop.simulator.admin.configure(base_requests_per_second=5)
+    assert run.exit_code == 0, run.failures
+    return run
+
+
+def read_records(run: Run) -> dict[str, dict[str, Any]]:
+    """What was read, by record id."""
+    rows = [row for stream in run.records.values() for row in stream]
+    return {row["_airtable_id"]: row for row in rows}
+
+
+def test_incremental_after_edits(workshop: Workshop) -> None:
+    """The next sync reads what was edited and little else, and then knows what a full one does."""
+    first = read(workshop)
+    workshop.simulator.admin.advance_clock(DAY_SECONDS / 2)
+    edits = live_base.edit(workshop.account, workshop.built.base_id)
+    touched = {*edits.created, *edits.changed}
+    workshop.simulator.admin.advance_clock(60)
+    second = read(workshop, [{"type": "STREAM", "stream": one["stream"]} for one in first.states])
+    before, after = read_records(first), read_records(second)
+
+    assert len(before) == 1502
+    assert touched <= after.keys()
+    assert not after.keys() & set(edits.deleted)
+    # Beside them, only records at the other end of the emptied order's links.
+    assert len(after) <= len(touched) + 12
+
+    merged = {key: row for key, row in {**before, **after}.items() if key not in edits.deleted}
+
+    assert without_moments(merged) == without_moments(read_records(read(workshop)))
+
+
+def without_moments(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Records without the moment at which they were read."""
+    return {
+        key: {name: cell for name, cell in row.items() if name != "_airtable_as_of"}
+        for key, row in rows.items()
+    }
+
+
+def test_push(workshop: Workshop) -> None:
+    """A CSV becomes the rows of a synced table, which the connector reads."""
+    base_id, table_id = workshop.built.base_id, workshop.built.table_ids["ideas"]
+    sync_id = workshop.simulator.admin.add_sync(base_id, table_id)
+    pushed = live_base.push(workshop.account, base_id, table_id, sync_id)
+    rows = workshop.simulator.admin.dump(base_id, table_id)
+
+    assert len(rows) == pushed
+
+
+def test_remove(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    """All records go; what is left to do by hand is said."""
+    live_base.main(["remove", workshop.built.base_id], workshop.account)
+    said = capsys.readouterr().out
+
+    assert workshop.truth() == {}
+    assert said.startswith("1502 records deleted")
+    assert f"https://airtable.com/{workshop.built.base_id}" in said
+
+
+def test_other_bases_are_left_alone(workshop: Workshop) -> None:
+    """A base that was not built here is neither edited nor emptied."""
+    workshop.simulator.admin.rename_base(workshop.built.base_id, "Accounts 2026")
+    before = workshop.truth()
+    for command in ("edit", "remove"):
+        with pytest.raises(SystemExit, match="left alone"):
+            live_base.main([command, workshop.built.base_id], workshop.account)
+
+    assert workshop.truth() == before
+
+
+def test_without_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a token nothing is done, and the variable is named."""
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+
+    with pytest.raises(SystemExit, match=TOKEN_VARIABLE):
+        connect()
+
+
+def test_probes(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every probe of a real account runs against the simulator and finds what is true there."""
+    monkeypatch.setenv(test_live.BASE_VARIABLE, workshop.built.base_id)
+    before = workshop.truth()
+    ground = test_live.find_ground(workshop.account)
+    slow = {fact: probe for fact, (_, probe) in test_live.OPT_IN.items()}
+    probes = {**test_live.READING, **test_live.WRITING, **slow}
+    findings = {fact: probe(ground) for fact, probe in probes.items()}
+    refusals = findings.pop("Retry-After on 429")
+
+    assert findings == FOUND
+    assert "429 RATE_LIMIT_REACHED in errors[], Retry-After absent" in refusals
+    assert workshop.truth() == before
+
+
+def test_live_tests(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The live tests are green, and print a table, on a quickened clock in place of a real one."""
+    workshop.simulator.admin.configure(token_requests_per_second=None)
+    workshop.simulator.admin.run_clock()
+    workshop.simulator.admin.configure(base_requests_per_second=None)
+    monkeypatch.setenv(test_live.BASE_VARIABLE, workshop.built.base_id)
+    monkeypatch.setenv(test_live.SLOW_VARIABLE, "1")
+    monkeypatch.setenv(test_live.PENALTY_VARIABLE, "1")
+    ended = subprocess.run(  # noqa: S603 - our own tests
+        [sys.executable, "-c", QUICK_PYTEST, test_live.__file__],
+        cwd=REPOSITORY,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=LONGEST_RUN_SECONDS,
+        check=False,
+    )
+
+    assert ended.returncode == 0, ended.stdout
+    assert "13 passed" in ended.stdout
+    assert all(fact in ended.stdout for fact in (*FOUND, *test_live.LEFT_OUT))
