@@ -71,7 +71,8 @@ class Sync:
         # On the engine's own queue, or states would overtake the records they stand for.
         self._message_repository = ConcurrentMessageRepository(queue, message_repository)
         self._failures: dict[str, Exception] = {}
-        self._late_messages: list[AirbyteMessage] = []
+        self._late_messages: dict[bool, list[AirbyteMessage]] = {False: [], True: []}
+        """What waits for the end, by whether it is about a table that is missing."""
         self._skipped: set[str] = set()
         self._records = 0
 
@@ -86,14 +87,17 @@ class Sync:
         matcher = StreamMatcher(discovery, filters_bases=bool(self._config.base_ids))
         matches = matcher.match(streams)
         unmatched = {stream.name: stream for stream in streams if stream.name in matches.errors}
-        yield from self._report_unmatched(unmatched, matches, FailureType.transient_error)
-        yield from self._report_unmatched(unmatched, matches, FailureType.system_error)
+        for consequence in (FailureType.transient_error, FailureType.system_error):
+            yield from self._report_unmatched(unmatched, matches, consequence)
         try:
             yield from self._run_engine(self._build_streams(configured, matches, states))
         finally:
             self._queue.abandon()
-        yield from self._late_messages
-        yield from self._report_unmatched(unmatched, matches, FailureType.config_error)
+        for is_missing in (False, True):
+            yield from self._late_messages[is_missing]
+            yield from self._report_unmatched(
+                unmatched, matches, FailureType.config_error, is_missing=is_missing
+            )
         self._tell_end(time.monotonic() - started)
         self._raise_for_failures(len(streams))
 
@@ -159,7 +163,7 @@ class Sync:
             self._skip(descriptor.name, failure)
             del self._failures[descriptor.name]
         else:
-            self._late_messages.append(message)
+            self._late_messages[isinstance(failure, TableNotFoundError)].append(message)
         return True
 
     def _may_be_skipped(self, failure: Exception) -> bool:
@@ -168,22 +172,26 @@ class Sync:
         return is_gone and self._config.on_missing_table == "skip"
 
     def _report_unmatched(
-        self, unmatched: dict[str, AirbyteStream], matches: Matches, consequence: FailureType
+        self,
+        unmatched: dict[str, AirbyteStream],
+        matches: Matches,
+        consequence: FailureType,
+        *,
+        is_missing: bool = False,
     ) -> Iterator[AirbyteMessage]:
         """Say of each stream without a table, or with an unreadable base, why it is not read."""
-        # Bases that cannot be read before tables that are missing.
-        for name in sorted(
-            unmatched, key=lambda name: isinstance(matches.errors[name], TableNotFoundError)
-        ):
+        for name, stream in unmatched.items():
             error = matches.errors[name]
             if error.failure_type is not consequence:
+                continue
+            if isinstance(error, TableNotFoundError) is not is_missing:
                 continue
             if self._may_be_skipped(error):
                 self._skip(name, error)
             else:
                 self._failures[name] = error
                 yield error.as_sanitized_airbyte_message(StreamDescriptor(name=name))
-            yield to_status_message(unmatched[name], AirbyteStreamStatus.INCOMPLETE)
+            yield to_status_message(stream, AirbyteStreamStatus.INCOMPLETE)
 
     def _skip(self, stream_name: str, error: Exception) -> None:
         self._skipped.add(stream_name)

@@ -120,7 +120,7 @@ class AirtableClient:
         See https://airtable.com/developers/web/api/get-base-schema
         """
         body = self._get(f"/meta/bases/{base_id}/tables", {})
-        return cast("list[TableDict]", _list_in(body, "tables"))
+        return cast("list[TableDict]", _list_in(body, "tables", base=base_id))
 
     def iter_record_pages(self, query: RecordQuery) -> Iterator[RecordPage]:
         """List the records of one table page by page, until a page has no offset.

@@ -75,7 +75,9 @@ class Discovery:
                 raise InvalidConfigError(
                     setting=API_URL_VARIABLE, reason=_NOT_AIRTABLE, **denied.facts
                 ) from None
-            self._listed = [base for base in bases if isinstance(base.get("id"), str)]
+            with_id = [base for base in bases if isinstance(base.get("id"), str)]
+            # A base that stands on two pages of the list is one base.
+            self._listed = list({base["id"]: base for base in with_id}.values())
         if not self._listed:
             raise NoBaseError(reason="the token is valid, but no base is shared with it")
         return self._listed
@@ -120,10 +122,13 @@ class Discovery:
         """
         unknown = set(self._config.table_ids)
         readable = emitted = 0
+        odd: ContractError | None = None
         for _, outcome in self._iter_schemas(self.select_bases()):
             if isinstance(outcome, AirtableError):
                 if not isinstance(outcome, (BaseNotFoundError, ContractError)):
                     raise outcome
+                if isinstance(outcome, ContractError):
+                    odd = outcome
                 LOGGER.warning("A base is skipped: %s", outcome.message)
                 continue
             tables, unknown_here = self.select_tables(outcome)
@@ -135,6 +140,8 @@ class Discovery:
             LOGGER.warning(
                 "Setting table_ids: no selected base has a table with the id or name %s.", entry
             )
+        if not emitted and odd is not None:
+            raise odd
         if not emitted:
             raise NoBaseError(reason=_WHY_NO_TABLE if readable else _WHY_NO_BASE)
 
