@@ -148,7 +148,7 @@ def test_token_method() -> None:
         *[
             (f"incremental.{name}", hours)
             for name in ("full_rescan_hours", "deletion_sweep_hours")
-            for hours in (-0.1, 0, 0.5, 24, "daily", [])
+            for hours in (-0.1, 0, 0.5, 24, "daily")
         ],
         *[("incremental.detect_deletions", setting) for setting in (True, False, "maybe", 7)],
         ("credentials", {"api_key": TOKEN}),
