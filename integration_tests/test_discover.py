@@ -173,7 +173,7 @@ def test_stream_properties(odd: Discovered) -> None:
         for stream in odd.run.streams
     }
 
-    assert told == {("[['_airtable_id']]", "['full_refresh', 'incremental']", True, False)}
+    assert told == {("[['_airtable_id']]", "['full_refresh', 'incremental']", None, False)}
 
 
 # Many bases.

@@ -352,6 +352,12 @@ def test_column_whose_schema_is_none(column: object) -> None:
     assert as_json(emitted) == '{"priority": 4.0}'
 
 
+@pytest.mark.parametrize("properties", [None, [], "company_name"])
+def test_columns_that_are_no_object(properties: object) -> None:
+    """Where a catalog's columns are no object, there are none."""
+    assert data_of({"properties": properties}, CELLS) == {}
+
+
 def test_record_without_a_created_time() -> None:
     """A record for which Airtable gives no time of creation has none."""
     converter = RecordConverter(TABLE, a_schema_of("_airtable_created_time"))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import orjson
 import pytest
@@ -100,6 +102,17 @@ def test_every_page_is_given(client: AirtableClient, airtable: requests_mock.Moc
     ]
 
     assert given == pages
+
+
+def test_filter(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
+    """A formula is sent as it is, with every page."""
+    airtable.get(RECORDS, [{"json": a_page("recA", offset="itrA/recA")}, {"json": a_page()}])
+    formula = "OR(RECORD_ID()='recA+B',{a&b}=\"é\")"
+
+    list(client.iter_record_pages(replace(a_query(), formula=formula)))
+
+    sent = [parse_qs(urlsplit(request.url).query) for request in airtable.request_history]
+    assert [query["filterByFormula"] for query in sent] == [[formula]] * 2
 
 
 def test_pages_are_fetched_when_asked_for(

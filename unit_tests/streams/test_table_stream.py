@@ -12,14 +12,14 @@ from airbyte_cdk.sources.message import InMemoryMessageRepository
 
 from source_airtable.config import IncrementalSettings
 from source_airtable.errors import AirtableUnavailableError, OffsetExpiredError
-from source_airtable.streams.table_stream import build_streams
+from source_airtable.schema.json_schema import build_json_schema
+from source_airtable.streams.table_stream import TableStream, build_streams
 from unit_tests.builders import a_page, a_record, a_table_stream
 from unit_tests.scans import CountingQueue, a_client, consume, ids_of, unpacked
 
 if TYPE_CHECKING:
     from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 
-    from source_airtable.streams.table_stream import TableStream
     from unit_tests.fake_client import FakeClient
 
 TEN_OCLOCK = datetime(2026, 11, 18, 10, tzinfo=timezone.utc)
@@ -122,6 +122,27 @@ def test_first_incremental_scan_without_date(repository: InMemoryMessageReposito
     states = states_after(a_client([a_page("recA")]), INCREMENTAL, repository)
 
     assert states == [{"__ab_no_cursor_state_message": True}]
+
+
+def test_tombstones_behind_the_last_page(queue: CountingQueue) -> None:
+    """Tombstones, which are of no page, are handed over as well, behind the records."""
+    settings = IncrementalSettings(detect_deletions=True)
+    table = a_table_stream().table
+    json_schema = build_json_schema(table, with_tombstones=True)
+    stream = TableStream("contacts", table, json_schema, settings)
+    client = a_client([a_page("recA", "recB"), OffsetExpiredError()], [a_page("recC")])
+    client.latest_date = TEN_OCLOCK
+
+    records = consume(a_partition(client, queue, stream).read(), queue)
+
+    assert [(one["_airtable_id"], one["_ab_cdc_deleted_at"] is None) for one in records] == [
+        ("recA", True),
+        ("recB", True),
+        ("recC", True),
+        ("recA", False),
+        ("recB", False),
+    ]
+    assert queue.in_flight == 0
 
 
 def test_scan_that_is_broken_off(repository: InMemoryMessageRepository) -> None:
