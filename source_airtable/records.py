@@ -115,8 +115,9 @@ class RecordConverter:
     def to_tombstone(self, record_id: str, deleted_at: str) -> RecordData:
         """Give the data that stands for a record that is gone; `deleted_at` is in UTC."""
         data: RecordData = dict.fromkeys(self._template)
-        data["_airtable_id"] = record_id
-        data["_airtable_as_of"] = data[DELETED_AT_COLUMN] = deleted_at
+        marks = {"_airtable_id": record_id, "_airtable_as_of": deleted_at}
+        data |= {name: mark for name, mark in marks.items() if name in self._system_columns}
+        data[DELETED_AT_COLUMN] = deleted_at
         return data
 
     def _add_system_columns(

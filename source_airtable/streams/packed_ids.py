@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import re
+import zlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,22 +26,31 @@ _MOST_LOW_BITS = 84
 def pack_ids(record_ids: Collection[str]) -> str:
     """Write record ids as text; those of an unusual form stand as they are, behind a blank.
 
-    Shape: `2:71:…` for two ids with gaps of 71 low bits, `0:0: recOdd` for one unusual id.
+    Shape: `1a2b3c4d:2:71:…` for two ids with gaps of 71 low bits, behind a checksum of the rest.
     """
     usual = sorted(_to_number(one) for one in record_ids if _RECORD_ID.fullmatch(one))
     unusual = sorted(one for one in record_ids if not _RECORD_ID.fullmatch(one))
     low_bits = _low_bits(usual)
-    return " ".join([f"{len(usual)}:{low_bits}:{_write_gaps(usual, low_bits)}", *unusual])
+    packed = " ".join([f"{len(usual)}:{low_bits}:{_write_gaps(usual, low_bits)}", *unusual])
+    # A damaged text would give the ids of records that never were, and tombstones for them.
+    return f"{_checksum(packed)}:{packed}"
 
 
 def unpack_ids(packed: str) -> set[str]:
     """Read what `pack_ids` wrote; an empty text holds none. Raises ValueError for anything else."""
     if not packed:
         return set()
+    checksum, _, packed = packed.partition(":")
+    if checksum != _checksum(packed):
+        raise ValueError("the ids are damaged")
     head, *unusual = packed.split(" ")
     count, low_bits, gaps = head.split(":", 2)
     numbers = _read_gaps(gaps, int(count), int(low_bits))
     return {_to_record_id(number) for number in numbers} | set(unusual)
+
+
+def _checksum(packed: str) -> str:
+    return f"{zlib.crc32(packed.encode(errors='surrogatepass')):08x}"
 
 
 def _low_bits(numbers: list[int]) -> int:

@@ -106,6 +106,7 @@ class TableScan:
             found = RecordIdSet()
             primary = self._table.primary_field_id
             for page in self._iter_pages((primary,) if primary else (), None):
+                self._queue.sleep(0)  # ends the sweep when nobody reads any more
                 for record in page["records"]:
                     found.add(record["id"])
             yield found
