@@ -48,7 +48,7 @@ RECORDS: Final = 2 * PAGE_SIZE + 5
 BASES_PAGE_SIZE: Final = 2
 BASES: Final = 2 * BASES_PAGE_SIZE + 1
 """Three pages, of which the second breaks."""
-WORKERS: Final = 2
+WORKERS: Final = 3
 COMMAND_CLOCK_FACTOR: Final = 5_000.0
 COMMAND_TIMEOUT_SECONDS: Final = 0.5
 REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"

@@ -20,15 +20,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from source_airtable.api.wire_types import FieldDict
+    from source_airtable.schema.table_schema import TableSchema
 
 _COLUMN_DIGITS = 8
 _CHOICE_DIGITS = 6
 _ANNOTATIONS = ("description", "x-airtable")
 
 
-def digest_columns(columns: Iterable[tuple[FieldDict, Mapping[str, Any]]]) -> str:
-    """Digest fields with the JSON schemas of their columns, in any order of them."""
-    return " ".join(sorted(_digest_column(field, json_schema) for field, json_schema in columns))
+def digest_columns(
+    table: TableSchema, columns: Iterable[tuple[str, str, Mapping[str, Any]]]
+) -> str:
+    """Digest columns, each given by its name, its field id and its JSON schema, in any order."""
+    fields: dict[str, FieldDict] = {field["id"]: field for field in table.fields}
+    return " ".join(
+        sorted(
+            _digest_column(name, json_schema, _made_of(field_id, fields))
+            for name, field_id, json_schema in columns
+        )
+    )
 
 
 def has_changed(old: str, new: str) -> bool:
@@ -44,10 +53,28 @@ def has_changed(old: str, new: str) -> bool:
     )
 
 
-def _digest_column(field: FieldDict, json_schema: Mapping[str, Any]) -> str:
-    options, choices = _split_choices(field.get("options"))
-    declared = {name: part for name, part in json_schema.items() if name not in _ANNOTATIONS}
-    column = _hash([field["id"], field["type"], options, declared], _COLUMN_DIGITS)
+def _made_of(field_id: str, fields: Mapping[str, FieldDict]) -> list[FieldDict]:
+    """Give a field and all that it is computed from, through any number of formulas."""
+    found: dict[str, FieldDict] = {}
+    waiting = [field_id]
+    while waiting:
+        field = fields.get(waiting.pop())
+        if field is not None and field["id"] not in found:
+            found[field["id"]] = field
+            referenced = (field.get("options") or {}).get("referencedFieldIds")
+            waiting += referenced or []
+    return [found[one] for one in sorted(found)]
+
+
+def _digest_column(name: str, json_schema: Mapping[str, Any], made_of: Iterable[FieldDict]) -> str:
+    declared = {key: part for key, part in json_schema.items() if key not in _ANNOTATIONS}
+    content: list[Any] = [name, declared]
+    choices: list[Any] = []
+    for field in made_of:
+        options, of_field = _split_choices(field.get("options"))
+        content.append([field["id"], field["type"], options])
+        choices += of_field
+    column = _hash(content, _COLUMN_DIGITS)
     marks = "".join(sorted(_hash(choice, _CHOICE_DIGITS) for choice in choices))
     return f"{column}:{marks}" if marks else column
 

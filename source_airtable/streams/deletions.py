@@ -8,6 +8,7 @@ pass over the whole table may say that a record is gone.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,12 @@ class DeletionTracker:
         elif self.known_ids is not None:
             self.known_ids |= frozenset(self._scan.emitted)
         self._keep_within_bounds()
+
+    def extend(self, saved: SyncState) -> SyncState:
+        """Give a saved state that also knows the records of this sync, where it knows any."""
+        if not self.is_on or saved.known_ids is None:
+            return saved
+        return replace(saved, known_ids=saved.known_ids | frozenset(self._scan.emitted))
 
     def _is_due(self, as_of: datetime) -> bool:
         return self.last_sweep is None or as_of - self.last_sweep >= self._every

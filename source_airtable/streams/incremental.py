@@ -47,7 +47,10 @@ class IncrementalScan:
         self._now = now
         """Airtable's clock before the scan's first request, in UTC."""
         columns = scan.converter.columns
-        self._digest = digest_columns((column.field, column.json_schema) for column in columns)
+        self._digest = digest_columns(
+            scan.table,
+            ((column.name, column.field["id"], column.json_schema) for column in columns),
+        )
         volatile = why_volatile(scan.table, (column.field["id"] for column in columns))
         facts = TableFacts(stream_name, self._digest, volatile, now)
         self._plan: ScanPlan = plan_scan(saved, facts, settings)
@@ -69,11 +72,12 @@ class IncrementalScan:
     def new_state(self) -> dict[str, Any] | None:
         """Give the state to go on from after a complete scan.
 
-        Without a usable `Date` the saved one does not move; None where there is none either.
+        Without a usable `Date` the saved one does not move, but for the ids of what was emitted;
+        None where there is none either.
         """
         saved, as_of = self._plan.state, self._as_of
         if self._now is None or as_of is None:
-            return None if saved is None else saved.to_json()
+            return None if saved is None else self._deletions.extend(saved).to_json()
         is_full = self._was_full or saved is None
         state = SyncState(
             method=self._settings.method,
@@ -89,9 +93,7 @@ class IncrementalScan:
     @property
     def _as_of(self) -> datetime | None:
         """Give the moment that the records are said to be of: it never goes back."""
-        saved = self._plan.state
-        moments = [moment for moment in (saved and saved.as_of, self._now) if moment]
-        return max(moments, default=None)
+        return max((one for one in (self._plan.floor, self._now) if one), default=None)
 
     def _iter_whole_table(self, as_of: str | None) -> Iterator[Record]:
         self._was_full = True

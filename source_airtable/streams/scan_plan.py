@@ -51,19 +51,30 @@ class ScanPlan:
     """The state to go on from; None where the sync begins anew."""
     since: datetime | None
     """The edge of the window, in UTC; None for a scan of the whole table."""
+    abandoned_as_of: datetime | None = None
+    """The cursor of a saved state that the sync does not go on from, in UTC."""
+
+    @property
+    def floor(self) -> datetime | None:
+        """The moment behind which the cursor must not go, also where the sync begins anew.
+
+        A destination keeps the record with the greatest cursor.
+        """
+        return self.state.as_of if self.state else self.abandoned_as_of
 
 
 def plan_scan(
     saved: Mapping[str, Any], facts: TableFacts, settings: IncrementalSettings
 ) -> ScanPlan:
     """Decide what to read, and log why where that is the whole table."""
+    state: SyncState | None = None
     try:
         state = parse_state(saved)
         if state is not None:
             _refuse_foreign_state(state, facts, settings)
     except UnusableStateError as unusable:
         LOGGER.warning("Stream %s is read in full: %s.", facts.stream_name, unusable)
-        return ScanPlan(None, None)
+        return ScanPlan(None, None, state.as_of if state else None)
     reason = "there is no saved state" if state is None else _why_full(state, facts, settings)
     if state is None or reason:
         LOGGER.info("Stream %s is read in full: %s.", facts.stream_name, reason)

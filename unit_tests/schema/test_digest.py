@@ -17,6 +17,8 @@ from unit_tests.tables import a_field, a_table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from source_airtable.schema.table_schema import TableSchema
+
 OPEN = {"id": "selOpen0000000001", "name": "Open", "color": "blueLight2"}
 DONE = {"id": "selDone0000000001", "name": "Done", "color": "greenLight2"}
 LATE = {"id": "selLate0000000001", "name": "Late", "color": "redLight2"}
@@ -75,8 +77,18 @@ def digest_of(
     json_schema = build_json_schema(table)
     properties = {n: part for n, part in json_schema["properties"].items() if n not in without}
     properties |= changed or {}
-    columns = RecordConverter(table, {**json_schema, "properties": properties}).columns
-    return digest_columns((column.field, column.json_schema) for column in columns)
+    return digest_of_columns(table, {**json_schema, "properties": properties})
+
+
+def columns_of(table: TableSchema, json_schema: Mapping[str, Any]) -> list[Any]:
+    """Name, field id and schema of the columns that a catalog has of a table."""
+    columns = RecordConverter(table, json_schema).columns
+    return [(column.name, column.field["id"], column.json_schema) for column in columns]
+
+
+def digest_of_columns(table: TableSchema, json_schema: Mapping[str, Any]) -> str:
+    """The digest of what a catalog has of a table."""
+    return digest_columns(table, columns_of(table, json_schema))
 
 
 BEFORE = digest_of(*WHOLE)
@@ -112,6 +124,7 @@ def replaced(field: Mapping[str, Any], **others: object) -> tuple[Mapping[str, A
             replaced(with_choices(STATUS, {**OPEN, "name": "To do"}, DONE)), id="renamed choice"
         ),
         pytest.param(replaced(with_choices(STATUS, OPEN)), id="deleted choice"),
+        pytest.param(replaced(PRICE, name="Cost"), id="field whose column got another name"),
         pytest.param(replaced(with_choices(STATUS, OPEN, LATE)), id="replaced choice"),
         pytest.param(
             replaced(with_choices(STATUS, {**OPEN, "name": "Done"}, {**DONE, "name": "Open"})),
@@ -132,7 +145,6 @@ def test_change(after: tuple[Mapping[str, Any], ...]) -> None:
 @pytest.mark.parametrize(
     "after",
     [
-        pytest.param(replaced(PRICE, name="Cost"), id="renamed field"),
         pytest.param(WHOLE[::-1], id="reordered fields"),
         pytest.param(replaced(PRICE, description="Net."), id="description"),
         pytest.param(replaced(with_choices(STATUS, OPEN, DONE, LATE)), id="added choice"),
@@ -187,6 +199,36 @@ def test_newly_selected_column() -> None:
     assert has_changed(digest_of(*WHOLE, without=("price",)), BEFORE)
 
 
+def test_renamed_field() -> None:
+    """A renamed field is no change as long as its column keeps its name."""
+    table = a_table(*replaced(PRICE, name="Cost"))
+
+    assert not has_changed(BEFORE, digest_of_columns(table, build_json_schema(a_table(*WHOLE))))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        with_options(TOTAL, formula="{fldPrice000000001}*3"),
+        {**PRICE, "type": "percent"},
+    ],
+    ids=["formula", "type"],
+)
+def test_change_behind_a_formula(changed: Mapping[str, Any]) -> None:
+    """A change of what a formula is computed from is one of its column, selected or not."""
+    double = a_field(
+        "formula",
+        field_id="fldDouble00000001",
+        name="Double",
+        options={**TOTAL["options"], "referencedFieldIds": [TOTAL["id"]]},
+    )
+    hidden = ("name", "price", "status", "total", "statuses")
+    before = digest_of(*WHOLE, double, without=hidden)
+    after = digest_of(*replaced(changed), double, without=hidden)
+
+    assert has_changed(before, after)
+
+
 def test_configured_type() -> None:
     """A column that was configured with another type is a change: its values are others."""
     assert has_changed(
@@ -200,7 +242,11 @@ def test_words_of_a_configured_column() -> None:
     bare = {"type": ["null", "number"]}
     told = {**bare, "description": "Net.", "x-airtable": {"field_id": PRICE["id"], "type": "n"}}
 
-    assert digest_columns([(PRICE, bare)]) == digest_columns([(PRICE, told)])  # type: ignore[list-item]  # a field as Airtable sends it
+    table = a_table(PRICE)
+
+    assert digest_columns(table, [("price", PRICE["id"], bare)]) == digest_columns(
+        table, [("price", PRICE["id"], told)]
+    )
 
 
 def test_shape() -> None:
@@ -217,11 +263,10 @@ def test_no_columns() -> None:
 def test_order_says_nothing(generated: list[dict[str, Any]], randomness: Any) -> None:  # noqa: ANN401 - of hypothesis
     """The digest is the same in any order of the columns."""
     table = a_table(*generated)
-    columns = RecordConverter(table, build_json_schema(table)).columns
-    pairs = [(column.field, column.json_schema) for column in columns]
-    shuffled = randomness.sample(pairs, len(pairs))
+    columns = columns_of(table, build_json_schema(table))
+    shuffled = randomness.sample(columns, len(columns))
 
-    assert digest_columns(shuffled) == digest_columns(pairs)
+    assert digest_columns(table, shuffled) == digest_columns(table, columns)
 
 
 @given(st.lists(fields(), max_size=5, unique_by=lambda field: field["id"]))
@@ -243,8 +288,8 @@ def test_any_options(
     field: Any = {"id": field_id, "type": field_type, "options": options}
     select: Any = {"id": field_id, "type": field_type, "options": {"choices": choices}}
 
-    assert digest_columns([(field, {})])
-    assert digest_columns([(select, {})])
+    assert digest_columns(a_table(field), [("column", field_id, {})])
+    assert digest_columns(a_table(select), [("column", field_id, {})])
 
 
 @given(st.text(), st.text())

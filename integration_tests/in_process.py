@@ -1,0 +1,212 @@
+"""The connector in this process: syncs that wait for nothing, and what a destination makes of them.
+
+The destination is append-dedup as the platform promises it: a row by primary key, replaced where
+the cursor is not behind, taken away by a tombstone; a state counts only for records before it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections import defaultdict
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from airbyte_cdk.models import (
+    AirbyteStateBlob,
+    AirbyteStateMessage,
+    AirbyteStateType,
+    AirbyteStreamState,
+    ConfiguredAirbyteCatalog,
+    ConfiguredAirbyteStream,
+    DestinationSyncMode,
+    StreamDescriptor,
+    SyncMode,
+    Type,
+)
+from airbyte_cdk.utils import AirbyteTracedException
+
+from source_airtable.api.client import AirtableClient
+from source_airtable.api.rate_limit import AirtableBudget
+from source_airtable.source import SourceAirtable
+from source_airtable.streams.read_queue import ReadQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from airbyte_cdk.models import AirbyteCatalog, AirbyteMessage, AirbyteStream
+
+Json = dict[str, Any]
+
+CURSOR: Final = "_airtable_as_of"
+DELETED_AT: Final = "_ab_cdc_deleted_at"
+LOGGER: Final = logging.getLogger("airbyte.source_airtable")
+
+
+class ShortenedWaits:
+    """The time by which this process waits: it passes only by waiting, and costs nothing."""
+
+    def __init__(self) -> None:
+        """Begin at zero."""
+        self._now = 0.0
+        self._lock = threading.Lock()
+
+    def now(self) -> float:
+        """Seconds waited so far."""
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        """Let the time pass."""
+        with self._lock:
+            self._now += max(0.0, seconds)
+
+
+@contextmanager
+def nothing_waits(api_url: str) -> Iterator[pytest.MonkeyPatch]:
+    """Send the connector to an address, and let every wait of it pass at once."""
+    waits = ShortenedWaits()
+    defaults = AirtableBudget.__init__.__kwdefaults__
+    assert defaults is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRTABLE_API_URL", api_url)
+        patch.setenv("NO_PROXY", "127.0.0.1")
+        patch.setattr("time.sleep", waits.sleep)
+        patch.setitem(defaults, "clock", waits.now)
+        patch.setattr(ReadQueue, "sleep", lambda _, seconds: waits.sleep(seconds))
+        # Thousands of syncs would fill the memory with what they say.
+        patch.setattr(LOGGER, "isEnabledFor", lambda level: level >= logging.WARNING)
+        patch.setattr(logging.getLogger("airbyte"), "isEnabledFor", lambda _: False)
+        yield patch
+
+
+@contextmanager
+def before_each_page(hook: Callable[[str], None]) -> Iterator[None]:
+    """Call something with the table's id before each page of records is asked for."""
+    real = AirtableClient.get_record_page
+
+    def get_record_page(client: Any, query: Any, offset: str | None = None) -> Any:  # noqa: ANN401 - as the real one
+        hook(query.table_id)
+        return real(client, query, offset)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AirtableClient, "get_record_page", get_record_page)
+        yield
+
+
+class _Warnings(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.sentences: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.sentences.append(record.getMessage())
+
+
+@dataclass
+class Outcome:
+    """What one sync said, by stream."""
+
+    records: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
+    """In their order, tombstones among them."""
+    states: dict[str, Json] = field(default_factory=dict)
+    """Of streams that were read to their end."""
+    warnings: list[str] = field(default_factory=list)
+    failure: str | None = None
+
+
+@dataclass
+class InProcess:
+    """The connector with its settings."""
+
+    config: Json
+
+    def discover(self) -> AirbyteCatalog:
+        """The catalog that ``discover`` finds."""
+        source = SourceAirtable()
+        return source.discover(LOGGER, source.configure(self.config, ""))
+
+    def read(self, streams: list[AirbyteStream], states: Mapping[str, Json]) -> Outcome:
+        """Read streams incrementally from what the platform kept of each."""
+        source = SourceAirtable()
+        warnings = _Warnings()
+        outcome = Outcome(warnings=warnings.sentences)
+        catalog = ConfiguredAirbyteCatalog([_configure(stream) for stream in streams])
+        given = [_to_message(name, state) for name, state in states.items()]
+        LOGGER.addHandler(warnings)
+        try:
+            for message in source.read(LOGGER, self.config, catalog, given):
+                _take(outcome, message)
+        except AirbyteTracedException as failure:
+            outcome.failure = failure.message
+        finally:
+            LOGGER.removeHandler(warnings)
+        return outcome
+
+
+def _configure(stream: AirbyteStream) -> ConfiguredAirbyteStream:
+    return ConfiguredAirbyteStream(
+        stream=stream,
+        sync_mode=SyncMode.incremental,
+        destination_sync_mode=DestinationSyncMode.append_dedup,
+        cursor_field=[CURSOR],
+        primary_key=[["_airtable_id"]],
+    )
+
+
+def _to_message(name: str, state: Json) -> AirbyteStateMessage:
+    return AirbyteStateMessage(
+        type=AirbyteStateType.STREAM,
+        stream=AirbyteStreamState(
+            stream_descriptor=StreamDescriptor(name=name), stream_state=AirbyteStateBlob(state)
+        ),
+    )
+
+
+def _take(outcome: Outcome, message: AirbyteMessage) -> None:
+    if message.type is Type.RECORD and message.record is not None:
+        name = message.record.stream
+        assert name not in outcome.states, "a record came behind its stream's state"
+        outcome.records[name].append(dict(message.record.data))
+    elif message.type is Type.STATE and message.state is not None:
+        stream = message.state.stream
+        assert stream is not None
+        state = stream.stream_state
+        # As the platform keeps it: JSON.
+        kept = json.loads(json.dumps(None if state is None else state.__dict__))
+        outcome.states[stream.stream_descriptor.name] = kept
+
+
+class Destination:
+    """The tables of a destination, and the states that the platform keeps."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self.tables: dict[str, dict[str, Json]] = defaultdict(dict)
+        """Rows by stream and record id."""
+        self.states: dict[str, Json] = {}
+        self._tombstones: dict[str, dict[str, str]] = defaultdict(dict)
+
+    def forget_all_but(self, names: set[str]) -> None:
+        """Drop streams that a refreshed catalog does not have."""
+        for kept in (self.tables, self._tombstones, self.states):
+            for name in kept.keys() - names:
+                del kept[name]
+
+    def write(self, name: str, data: Json) -> bool:
+        """Take one record; False where the row has a later cursor."""
+        rows, tombstones = self.tables[name], self._tombstones[name]
+        record_id = data["_airtable_id"]
+        row = rows.get(record_id)
+        stored = row[CURSOR] if row else tombstones.get(record_id)
+        if stored is not None and (data[CURSOR] is None or data[CURSOR] < stored):
+            return False
+        if data.get(DELETED_AT) is not None:
+            rows.pop(record_id, None)
+            tombstones[record_id] = data[CURSOR]
+        else:
+            rows[record_id] = data
+            tombstones.pop(record_id, None)
+        return True
