@@ -19,7 +19,11 @@ def run() -> None:
     _collect_garbage_seldom()
     _switch_threads_seldom()
     _share_one_heap()
-    launch(SourceAirtable(), sys.argv[1:])
+    source = SourceAirtable()
+    try:
+        launch(source, sys.argv[1:])
+    finally:
+        source.abandon()
 
 
 def _collect_garbage_seldom() -> None:

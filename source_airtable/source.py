@@ -51,6 +51,7 @@ class SourceAirtable(AbstractSource):
     def __init__(self) -> None:
         super().__init__()
         self._message_repository = InMemoryMessageRepository()
+        self._queue: ReadQueue | None = None
 
     @property
     def message_repository(self) -> MessageRepository:
@@ -112,6 +113,15 @@ class SourceAirtable(AbstractSource):
         # The CDK's own concurrent sources give their streams here, too.
         return cast("list[Stream]", streams)
 
+    def abandon(self) -> None:
+        """End the workers of a read that was broken off; does nothing after one that ended.
+
+        An interrupt, or a reader of stdout that has gone, may strike outside of `read`, which then
+        learns of it only when the process has ended; and the process ends only after its workers.
+        """
+        if self._queue is not None:
+            self._queue.abandon()
+
     def read(
         self,
         logger: logging.Logger,  # noqa: ARG002 - the CDK's signature
@@ -121,7 +131,7 @@ class SourceAirtable(AbstractSource):
     ) -> Iterator[AirbyteMessage]:
         """Read the configured streams, many at a time."""
         parsed = parse_config(config)
-        queue = ReadQueue(parsed.pages_in_flight)
+        queue = self._queue = ReadQueue(parsed.pages_in_flight)
         client = _build_client(parsed, config, sleep=queue.sleep)
         sync = Sync(client, parsed, queue, self._message_repository)
         yield from sync.run(catalog.streams, ConnectorStateManager(state))
