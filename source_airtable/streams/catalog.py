@@ -34,14 +34,10 @@ def build_catalog(discovery: Discovery, config: Config) -> AirbyteCatalog:
     """
     names: list[TableNames] = []
     json_schemas = []
-    by_field_id = config.column_names == "ids"
-    with_tombstones = config.incremental.detect_deletions
     for table in discovery.discover():
         names.append(names_of(table))
-        json_schemas.append(
-            build_json_schema(table, by_field_id=by_field_id, with_tombstones=with_tombstones)
-        )
-        if not by_field_id:
+        json_schemas.append(json_schema_of(table, config))
+        if config.column_names == "names":
             _warn_of_suffixed_columns(table)
     return AirbyteCatalog(
         streams=[
@@ -64,9 +60,8 @@ def discover_streams(discovery: Discovery, config: Config) -> list[TableStream]:
     """Discover all tables with the names and the JSON schemas of their streams."""
     tables = list(discovery.discover())
     names = name_streams([names_of(table) for table in tables], config)
-    by_field_id = config.column_names == "ids"
     return [
-        TableStream(name, table, build_json_schema(table, by_field_id=by_field_id))
+        TableStream(name, table, json_schema_of(table, config))
         for name, table in zip(names, tables, strict=True)
     ]
 
@@ -111,8 +106,11 @@ def json_schema_to_read(
 ) -> Mapping[str, Any]:
     """Give the configured JSON schema, or all columns where a catalog by hand leaves it open."""
     declared: Mapping[str, Any] = stream.json_schema
-    if declared.get("properties"):
-        return declared
+    return declared if declared.get("properties") else json_schema_of(table, config)
+
+
+def json_schema_of(table: TableSchema, config: Config) -> dict[str, Any]:
+    """Build the JSON schema of a table's stream as the settings say."""
     return build_json_schema(
         table,
         by_field_id=config.column_names == "ids",
