@@ -54,6 +54,8 @@ class RecordConverter:
     {'_airtable_id': 'recAdw9EjV90xbZ00', …, 'rating': 7, '_airtable_errors': None}
     """
 
+    errors_column = "_airtable_errors"
+
     def __init__(self, table: TableSchema, json_schema: Mapping[str, Any]) -> None:
         self._table = table
         properties = json_schema.get("properties")

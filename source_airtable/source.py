@@ -24,9 +24,14 @@ from source_airtable.check import ConnectionCheck
 from source_airtable.config import migrate_config, name_missing_token, parse_config, without_nulls
 from source_airtable.errors import InvalidConfigError
 from source_airtable.schema.discovery import Discovery
-from source_airtable.streams.catalog import build_catalog, discover_streams
+from source_airtable.streams.catalog import (
+    all_account_streams,
+    all_table_streams,
+    build_catalog,
+)
+from source_airtable.streams.engine_streams import EngineStreams
 from source_airtable.streams.read_queue import ReadQueue
-from source_airtable.streams.table_stream import build_streams
+from source_airtable.streams.table_stream import Account
 from source_airtable.sync import Sync
 
 if TYPE_CHECKING:
@@ -46,7 +51,7 @@ if TYPE_CHECKING:
 
 
 class SourceAirtable(AbstractSource):
-    """Reads Airtable bases: one stream per table."""
+    """Reads Airtable bases: one stream per table, and some of the whole account."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,24 +96,24 @@ class SourceAirtable(AbstractSource):
         logger: logging.Logger,  # noqa: ARG002 - the CDK's signature
         config: Mapping[str, Any],
     ) -> AirbyteCatalog:
-        """Describe one stream per selected table."""
+        """Describe one stream per selected table, and those of the whole account."""
         parsed = parse_config(config)
         return build_catalog(Discovery(_build_client(parsed, config), parsed), parsed)
 
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
-        """Discover one stream per selected table, ready to be read one by one.
+        """Discover all streams, ready to be read one by one in full.
 
         Airbyte's commands do not come here: `discover` and `read` above and below need less memory
         and fewer calls.
         """
         parsed = parse_config(config)
         client = _build_client(parsed, config)
+        discovery = Discovery(client, parsed, keep_declared=True)
+        tables = list(discovery.discover())
+        account = Account(discovery.list_selected_bases(), tables)
         queue = ReadQueue(parsed.pages_in_flight)
-        streams = build_streams(
-            discover_streams(Discovery(client, parsed), parsed),
-            client,
-            queue,
-            self._message_repository,
+        streams = EngineStreams(client, parsed, queue, self._message_repository, {}).build(
+            all_table_streams(tables, parsed), all_account_streams(parsed), account
         )
         # The CDK's own concurrent sources give their streams here, too.
         return cast("list[Stream]", streams)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import time
-from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
 from airbyte_cdk.models import (
@@ -26,14 +25,16 @@ from airbyte_cdk.sources.utils.slice_logger import DebugSliceLogger
 from airbyte_cdk.utils import AirbyteTracedException
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as to_status_message
 
-from source_airtable.errors import BaseNotFoundError, TableNotFoundError
+from source_airtable.errors import BaseNotFoundError, MissingScopeError, TableNotFoundError
 from source_airtable.schema.discovery import Discovery
+from source_airtable.streams.account_streams import ACCOUNT_STREAMS
 from source_airtable.streams.catalog import json_schema_to_read
+from source_airtable.streams.engine_streams import EngineStreams
 from source_airtable.streams.matching import StreamMatcher
-from source_airtable.streams.table_stream import TableStream, build_streams
+from source_airtable.streams.table_stream import AccountStream, TableStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from airbyte_cdk.models import AirbyteMessage, AirbyteStream, ConfiguredAirbyteStream
     from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
@@ -44,10 +45,12 @@ if TYPE_CHECKING:
     from source_airtable.config import Config
     from source_airtable.streams.matching import Matches
     from source_airtable.streams.read_queue import ReadQueue
+    from source_airtable.streams.table_stream import Account
 
 LOGGER = logging.getLogger("airbyte.source_airtable")
 
 _DAYS_OF_A_MONTH = 30
+_STARTED = AirbyteStreamStatus.STARTED
 _HOPEFUL_FIRST = (
     FailureType.transient_error,
     FailureType.system_error,
@@ -74,6 +77,8 @@ class Sync:
         self._late_messages: dict[bool, list[AirbyteMessage]] = {False: [], True: []}
         """What waits for the end, by whether it is about a table that is missing."""
         self._skipped: set[str] = set()
+        self._started: set[str] = set()
+        self._told_scopes: set[tuple[str, object]] = set()
         self._records = 0
 
     def run(
@@ -83,14 +88,21 @@ class Sync:
         started = time.monotonic()
         configured = once_each(configured)
         streams = [one.stream for one in configured]
-        discovery = Discovery(self._client, self._config)
+        of_account = [stream for stream in streams if stream.name in ACCOUNT_STREAMS]
+        # What Airtable says of tables beyond their columns is much, in a large account.
+        discovery = Discovery(self._client, self._config, keep_declared=bool(of_account))
         matcher = StreamMatcher(discovery, filters_bases=bool(self._config.base_ids))
-        matches = matcher.match(streams)
+        account = self._read_account(matcher) if of_account else None
+        matches = matcher.match(
+            [stream for stream in streams if stream.name not in ACCOUNT_STREAMS]
+        )
+        if account is not None and account.error is not None:
+            matches.errors |= {stream.name: account.error for stream in of_account}
         unmatched = {stream.name: stream for stream in streams if stream.name in matches.errors}
         for consequence in (FailureType.transient_error, FailureType.system_error):
             yield from self._report_unmatched(unmatched, matches, consequence)
         try:
-            yield from self._run_engine(self._build_streams(configured, matches, states))
+            yield from self._run_engine(self._build_streams(configured, matches, account, states))
         finally:
             self._queue.abandon()
         for is_missing in (False, True):
@@ -101,30 +113,36 @@ class Sync:
         self._tell_end(time.monotonic() - started)
         self._raise_for_failures(len(streams))
 
+    def _read_account(self, matcher: StreamMatcher) -> Account:
+        return matcher.read_account(may_miss_bases=self._config.on_missing_table == "skip")
+
     def _build_streams(
         self,
         configured: Sequence[ConfiguredAirbyteStream],
         matches: Matches,
+        account: Account | None,
         states: ConnectorStateManager,
     ) -> list[AbstractStream]:
-        matched = [
-            TableStream(
-                one.stream.name,
-                matches.tables[one.stream.name],
-                json_schema_to_read(one.stream, matches.tables[one.stream.name], self._config),
-                self._config.incremental if one.sync_mode is SyncMode.incremental else None,
-                states.get_stream_state(one.stream.name, None),
-            )
-            for one in configured
-            if one.stream.name in matches.tables
-        ]
-        return build_streams(
-            interleave_bases(matched),
-            self._client,
-            self._queue,
-            self._message_repository,
-            self._failures,
+        of_tables: list[TableStream] = []
+        of_account: list[AccountStream] = []
+        for one in configured:
+            name = one.stream.name
+            if name in matches.errors:
+                continue
+            table = matches.tables.get(name)
+            json_schema = json_schema_to_read(one.stream, table, self._config)
+            is_incremental = one.sync_mode is SyncMode.incremental
+            settings = self._config.incremental if is_incremental else None
+            state = states.get_stream_state(name, None)
+            if table is not None:
+                of_tables.append(TableStream(name, table, json_schema, settings, state))
+            else:
+                with_files = bool(one.include_files)
+                of_account.append(AccountStream(name, json_schema, settings, state, with_files))
+        streams = EngineStreams(
+            self._client, self._config, self._queue, self._message_repository, self._failures
         )
+        return streams.build(of_tables, of_account, account)
 
     def _run_engine(self, streams: list[AbstractStream]) -> Iterator[AirbyteMessage]:
         if not streams:
@@ -144,11 +162,28 @@ class Sync:
                     self._records += 1
                     yield message
                 elif not self._is_for_later(message):
-                    yield message
+                    yield from self._with_its_start(message)
         except AirbyteTracedException:
             # The engine's sum of failures; ours follows when the missing tables are reported too.
             if not self._failures and not self._skipped:
                 raise
+
+    def _with_its_start(self, message: AirbyteMessage) -> Iterator[AirbyteMessage]:
+        """Put a stream's start before its first record, and have no start come twice.
+
+        A scan may have records for a stream that the engine has not come to yet.
+        """
+        trace = message.trace
+        if trace is None or trace.stream_status is None:
+            yield message
+            return
+        status = trace.stream_status
+        name, has_started = status.stream_descriptor.name, status.status is _STARTED
+        if name not in self._started and not has_started:
+            yield to_status_message(status.stream_descriptor, _STARTED)
+        if name not in self._started or not has_started:
+            yield message
+        self._started.add(name)
 
     def _is_for_later(self, message: AirbyteMessage) -> bool:
         """Keep a failure that a person must mend until the end, and drop one to be skipped."""
@@ -159,6 +194,12 @@ class Sync:
             return False
         descriptor = trace.error.stream_descriptor
         failure = self._failures.get(descriptor.name) if descriptor else None
+        if descriptor and isinstance(failure, MissingScopeError):
+            # Every table says so of a stream of the whole account.
+            told = (descriptor.name, failure.facts.get("scope"))
+            if told in self._told_scopes:
+                return True
+            self._told_scopes.add(told)
         if descriptor and failure is not None and self._may_be_skipped(failure):
             self._skip(descriptor.name, failure)
             del self._failures[descriptor.name]
@@ -238,15 +279,3 @@ def once_each(configured: Sequence[ConfiguredAirbyteStream]) -> list[ConfiguredA
                 one.stream.name,
             )
     return list(by_name.values())
-
-
-def interleave_bases(streams: Iterable[TableStream]) -> list[TableStream]:
-    """Order streams so that neighbours are of different bases, which do not share a rate limit.
-
-    Shape: tables a1, a2, a3, b1 of bases a and b become a1, b1, a2, a3.
-    """
-    by_base: dict[str, list[TableStream]] = {}
-    for stream in streams:
-        by_base.setdefault(stream.table.base_id, []).append(stream)
-    rounds = zip_longest(*by_base.values())
-    return [stream for stream in chain.from_iterable(rounds) if stream is not None]

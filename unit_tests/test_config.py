@@ -62,6 +62,7 @@ def test_all_settings() -> None:
         "on_missing_table": "skip",
         "num_workers": 2,
         "requests_per_second_per_base": 1,
+        "max_file_megabytes": 12.5,
         "incremental": {
             "method": "created_time",
             "lookback_minutes": 1.5,

@@ -31,9 +31,10 @@ from source_airtable.errors import (
     ContractError,
 )
 from source_airtable.records import RecordConverter
-from source_airtable.streams import table_scan
+from source_airtable.streams import engine_streams
+from source_airtable.streams.engine_streams import interleave_bases
 from source_airtable.streams.read_queue import ReadQueue
-from source_airtable.sync import Sync, interleave_bases
+from source_airtable.sync import Sync
 from unit_tests.builders import (
     a_base,
     a_config,
@@ -145,6 +146,11 @@ def counts_of(messages: list[AirbyteMessage]) -> Counter[str]:
     return counts
 
 
+def base_id_of(stream: TableStream) -> str:
+    """The base of a stream's table."""
+    return stream.table.base_id
+
+
 def streams_of(*base_ids: str) -> list[TableStream]:
     """One stream for each base id, numbered within its base."""
     numbers: Counter[str] = Counter()
@@ -158,7 +164,7 @@ def streams_of(*base_ids: str) -> list[TableStream]:
 
 def test_interleaved_bases() -> None:
     """Streams take turns by base, those of a large base last."""
-    streams = interleave_bases(streams_of("a", "a", "a", "b", "c", "c"))
+    streams = interleave_bases(streams_of("a", "a", "a", "b", "c", "c"), base_id_of)
 
     assert [stream.name for stream in streams] == ["a1", "b1", "c1", "a2", "c2", "a3"]
 
@@ -166,7 +172,7 @@ def test_interleaved_bases() -> None:
 @given(st.lists(st.sampled_from("abcd"), max_size=30))
 def test_interleaving_any_bases(base_ids: list[str]) -> None:
     """No stream is lost, each base keeps its order, and no base is a whole turn ahead."""
-    names = [stream.name for stream in interleave_bases(streams_of(*base_ids))]
+    names = [stream.name for stream in interleave_bases(streams_of(*base_ids), base_id_of)]
 
     sizes = Counter(base_ids)
     assert sorted(names) == sorted(stream.name for stream in streams_of(*base_ids))
@@ -288,7 +294,7 @@ def break_compilation(monkeypatch: pytest.MonkeyPatch) -> None:
                 raise KeyError(table.table_id)
             super().__init__(table, json_schema)
 
-    monkeypatch.setattr(table_scan, "RecordConverter", BrokenConverter)
+    monkeypatch.setattr(engine_streams, "RecordConverter", BrokenConverter)
 
 
 def test_failure_before_a_scan(monkeypatch: pytest.MonkeyPatch) -> None:

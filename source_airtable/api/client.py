@@ -44,7 +44,9 @@ if TYPE_CHECKING:
     from source_airtable.api.wire_types import (
         BaseDict,
         BaseId,
+        CommentDict,
         FieldId,
+        RecordDict,
         RecordPage,
         TableDict,
         TableId,
@@ -66,6 +68,8 @@ class RecordQuery:
     formula: str | None = None
     """A filter in Airtable's formula language; None lists all records."""
     page_size_records: int = AIRTABLE_MAX_PAGE_SIZE
+    with_comment_counts: bool = False
+    """Whether records come with `commentCount`, where they have comments."""
 
     def parameters(self, offset: str | None) -> dict[str, Any]:
         """Give the query of one page; `fields` is a list, as the POST form wants it."""
@@ -77,6 +81,8 @@ class RecordQuery:
             parameters["fields"] = list(self.field_ids)
         if self.formula is not None:
             parameters["filterByFormula"] = self.formula
+        if self.with_comment_counts:
+            parameters["recordMetadata"] = ["commentCount"]
         if offset is not None:
             parameters["offset"] = offset
         return parameters
@@ -157,6 +163,34 @@ class AirtableClient:
                     answer="a record without id or fields", base=query.base_id, table=query.table_id
                 )
         return cast("RecordPage", body)
+
+    def get_record(self, base_id: BaseId, table_id: TableId, record_id: str) -> RecordDict:
+        """Get one record, its cells by field id.
+
+        See https://airtable.com/developers/web/api/get-record
+        """
+        path = f"/{base_id}/{table_id}/{record_id}"
+        record = self._get(path, {"returnFieldsByFieldId": True})
+        if not isinstance(record.get("fields"), dict):
+            raise ContractError(answer="a record without fields", base=base_id, table=table_id)
+        return cast("RecordDict", record)
+
+    def list_comments(
+        self, base_id: BaseId, table_id: TableId, record_id: str
+    ) -> list[CommentDict]:
+        """List the comments of one record, the newest first; one call for each 100 of them.
+
+        See https://airtable.com/developers/web/api/list-comments
+        """
+        comments: list[CommentDict] = []
+        offset_guard = OffsetGuard(listed="comments", base=base_id, table=table_id)
+        while True:
+            parameters = {"offset": offset_guard.offset} if offset_guard.offset else {}
+            body = self._get(f"/{base_id}/{table_id}/{record_id}/comments", parameters)
+            listed = _list_in(body, "comments", base=base_id, table=table_id)
+            comments += cast("list[CommentDict]", listed)
+            if not offset_guard.advance(body):
+                return comments
 
     def _list_records(self, query: RecordQuery, offset: str | None) -> dict[str, Any]:
         path = f"/{query.base_id}/{query.table_id}"

@@ -67,7 +67,13 @@ class TableDict(TypedDict, total=False):
     fields: list[FieldDict]
 
 
-class RecordDict(TypedDict):
+class RecordMetadata(TypedDict, total=False):
+    """What a record has where it was asked for; the number of comments only if it is not 0."""
+
+    commentCount: int
+
+
+class RecordDict(RecordMetadata):
     """One record; cells that are empty have no key in `fields`.
 
     See https://airtable.com/developers/web/api/list-records
@@ -76,6 +82,22 @@ class RecordDict(TypedDict):
     id: RecordId
     createdTime: str
     fields: dict[str, CellValue]
+
+
+class CommentDict(TypedDict, total=False):
+    """One comment on a record.
+
+    See https://airtable.com/developers/web/api/list-comments
+    """
+
+    id: str
+    author: dict[str, Any]
+    text: str
+    createdTime: str
+    lastUpdatedTime: str | None
+    mentioned: dict[str, Any]
+    reactions: list[dict[str, Any]]
+    parentCommentId: str
 
 
 class RecordPage(TypedDict, total=False):

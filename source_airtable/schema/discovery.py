@@ -56,10 +56,14 @@ class BaseContents:
 class Discovery:
     """Finds bases and tables, within the selection that the settings make."""
 
-    def __init__(self, client: AirtableClient, config: Config) -> None:
+    def __init__(
+        self, client: AirtableClient, config: Config, *, keep_declared: bool = False
+    ) -> None:
         self._client = client
         self._config = config
+        self._keep_declared = keep_declared
         self._listed: list[BaseDict] | None = None
+        self._selected: list[BaseDict] | None = None
 
     def list_bases(self) -> list[BaseDict]:
         """List the bases that the token may see, asking Airtable once.
@@ -82,18 +86,23 @@ class Discovery:
             raise NoBaseError(reason="the token is valid, but no base is shared with it")
         return self._listed
 
+    def list_selected_bases(self) -> list[BaseDict]:
+        """List the bases that the settings select, readable or not; warns once of the others."""
+        if self._selected is None:
+            self._selected, unknown = select(self.list_bases(), self._config.base_ids, base_marks)
+            for entry in unknown:
+                LOGGER.warning(
+                    "Setting base_ids: the token sees no base with the id or name %s.", entry
+                )
+            for base in self._selected:
+                if base.get("permissionLevel") == NO_PERMISSION:
+                    LOGGER.warning("Base %s is skipped: %s", told_base(base), _NO_PERMISSION_REASON)
+        return self._selected
+
     def select_bases(self) -> list[BaseDict]:
-        """List the readable bases that the settings select, and warn about the others."""
-        selected, unknown = select(self.list_bases(), self._config.base_ids, base_marks)
-        for entry in unknown:
-            LOGGER.warning(
-                "Setting base_ids: the token sees no base with the id or name %s.", entry
-            )
-        readable = [base for base in selected if base.get("permissionLevel") != NO_PERMISSION]
-        for base in selected:
-            if base.get("permissionLevel") == NO_PERMISSION:
-                LOGGER.warning("Base %s is skipped: %s", told_base(base), _NO_PERMISSION_REASON)
-        return readable
+        """List the readable bases that the settings select."""
+        selected = self.list_selected_bases()
+        return [base for base in selected if base.get("permissionLevel") != NO_PERMISSION]
 
     def select_tables(self, tables: Sequence[TableSchema]) -> tuple[list[TableSchema], list[str]]:
         """Give the tables that the settings select, and the entries that name none of them."""
@@ -171,7 +180,7 @@ class Discovery:
         except AirtableError as error:
             error.add_facts(base_name=base.get("name"))
             return error
-        parsed = (parse_table(base, table) for table in tables)
+        parsed = (parse_table(base, table, keep_declared=self._keep_declared) for table in tables)
         return [table for table in parsed if table is not None]
 
     def _explain_denial(self, base: BaseDict, denied: AccessDeniedError) -> AirtableError:

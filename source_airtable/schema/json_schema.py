@@ -39,7 +39,7 @@ _SYSTEM_COLUMNS: dict[str, dict[str, Any]] = {
 }
 
 
-_DELETED_AT: dict[str, Any] = {
+DELETED_AT: dict[str, Any] = {
     **DATE_TIME,
     "description": "When the record was found to be deleted, in UTC; null as long as it is there.",
 }
@@ -52,7 +52,7 @@ def build_json_schema(
     columns = name_columns(table, by_field_id=by_field_id)
     properties = dict(_SYSTEM_COLUMNS)
     if with_tombstones:
-        properties[DELETED_AT_COLUMN] = _DELETED_AT
+        properties[DELETED_AT_COLUMN] = DELETED_AT
     for field in table.fields:
         properties[columns[field["id"]]] = {
             **json_schema_of(field),

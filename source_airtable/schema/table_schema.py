@@ -34,6 +34,8 @@ class TableSchema:
     table_name: str
     primary_field_id: FieldId | None
     fields: tuple[FieldDict, ...]
+    declared: TableDict | None = None
+    """The table as Airtable describes it, whole; kept where somebody asks for it."""
 
     @property
     def key(self) -> TableKey:
@@ -41,7 +43,9 @@ class TableSchema:
         return (self.base_id, self.table_id)
 
 
-def parse_table(base: BaseDict, table: TableDict) -> TableSchema | None:
+def parse_table(
+    base: BaseDict, table: TableDict, *, keep_declared: bool = False
+) -> TableSchema | None:
     """Read one table of a base's schema; None for one without an id, which nothing could ask for.
 
     Fields are taken as far as they can be: one without an id cannot be read and is left out, one
@@ -64,6 +68,7 @@ def parse_table(base: BaseDict, table: TableDict) -> TableSchema | None:
         table_name=str(table.get("name") or table_id),
         primary_field_id=primary if isinstance(primary, str) and primary in fields else None,
         fields=tuple(fields.values()),
+        declared=table if keep_declared else None,
     )
 
 

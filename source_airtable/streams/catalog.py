@@ -1,4 +1,4 @@
-"""The catalog: what discovery tells Airbyte of the tables that it found."""
+"""The catalog: what discovery tells Airbyte of the tables that it found, and of the account."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from source_airtable.schema.json_schema import (
     name_columns,
 )
 from source_airtable.schema.names import TableNames, stream_name_of_ids, stream_names
-from source_airtable.streams.table_stream import TableStream
+from source_airtable.streams.account_streams import ACCOUNT_STREAMS
+from source_airtable.streams.table_stream import AccountStream, TableStream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +28,7 @@ LOGGER = logging.getLogger("airbyte.source_airtable")
 
 
 def build_catalog(discovery: Discovery, config: Config) -> AirbyteCatalog:
-    """Describe one stream per table, in the order of bases and tables.
+    """Describe one stream per table, in the order of bases and tables, and those of the account.
 
     Of a table only its names and its JSON schema are kept, which is what lets an account of tens of
     thousands of fields be discovered in little memory.
@@ -39,30 +40,41 @@ def build_catalog(discovery: Discovery, config: Config) -> AirbyteCatalog:
         json_schemas.append(json_schema_of(table, config))
         if config.column_names == "names":
             _warn_of_suffixed_columns(table)
-    return AirbyteCatalog(
-        streams=[
-            AirbyteStream(
-                name=name,
-                json_schema=json_schema,
-                supported_sync_modes=[SyncMode.full_refresh, SyncMode.incremental],
-                source_defined_cursor=True,
-                default_cursor_field=[CURSOR_COLUMN],
-                source_defined_primary_key=[[PRIMARY_KEY]],
-                # The platform clears and writes again only full refreshes that are not resumable.
-                is_resumable=False,
-            )
-            for name, json_schema in zip(name_streams(names, config), json_schemas, strict=True)
-        ]
-    )
+    of_tables = [
+        AirbyteStream(
+            name=name,
+            json_schema=json_schema,
+            supported_sync_modes=[SyncMode.full_refresh, SyncMode.incremental],
+            source_defined_cursor=True,
+            default_cursor_field=[CURSOR_COLUMN],
+            source_defined_primary_key=[[PRIMARY_KEY]],
+            # The platform clears and writes again only full refreshes that are not resumable.
+            is_resumable=False,
+        )
+        for name, json_schema in zip(name_streams(names, config), json_schemas, strict=True)
+    ]
+    of_account = [
+        row.as_airbyte_stream(with_tombstones=config.incremental.detect_deletions)
+        for row in ACCOUNT_STREAMS.values()
+    ]
+    return AirbyteCatalog(streams=of_tables + of_account)
 
 
-def discover_streams(discovery: Discovery, config: Config) -> list[TableStream]:
-    """Discover all tables with the names and the JSON schemas of their streams."""
-    tables = list(discovery.discover())
+def all_table_streams(tables: Sequence[TableSchema], config: Config) -> list[TableStream]:
+    """Give the streams of tables, to be read in full."""
     names = name_streams([names_of(table) for table in tables], config)
     return [
         TableStream(name, table, json_schema_of(table, config))
         for name, table in zip(names, tables, strict=True)
+    ]
+
+
+def all_account_streams(config: Config) -> list[AccountStream]:
+    """Give the streams of the whole account, to be read in full."""
+    with_tombstones = config.incremental.detect_deletions
+    return [
+        AccountStream(row.name, row.json_schema(with_tombstones=with_tombstones))
+        for row in ACCOUNT_STREAMS.values()
     ]
 
 
@@ -102,11 +114,19 @@ def _warn_of_suffixed_columns(table: TableSchema) -> None:
 
 
 def json_schema_to_read(
-    stream: AirbyteStream, table: TableSchema, config: Config
+    stream: AirbyteStream, table: TableSchema | None, config: Config
 ) -> Mapping[str, Any]:
-    """Give the configured JSON schema, or all columns where a catalog by hand leaves it open."""
+    """Give the configured JSON schema, or all columns where a catalog by hand leaves it open.
+
+    A stream without a table is one of the account's.
+    """
     declared: Mapping[str, Any] = stream.json_schema
-    return declared if declared.get("properties") else json_schema_of(table, config)
+    if declared.get("properties"):
+        return declared
+    if table is not None:
+        return json_schema_of(table, config)
+    with_tombstones = config.incremental.detect_deletions
+    return ACCOUNT_STREAMS[stream.name].json_schema(with_tombstones=with_tombstones)
 
 
 def json_schema_of(table: TableSchema, config: Config) -> dict[str, Any]:

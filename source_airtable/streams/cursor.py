@@ -1,11 +1,15 @@
-"""What a stream leaves behind: a state, behind its records, when it was read to its end."""
+"""What a stream leaves behind: a state, behind its records, when all its tables were read."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airbyte_cdk.sources.streams import NO_CURSOR_STATE_KEY
 from airbyte_cdk.sources.streams.concurrent.cursor import FinalStateCursor
+
+from source_airtable.streams.sync_state import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -13,33 +17,70 @@ if TYPE_CHECKING:
     from airbyte_cdk.sources.message import MessageRepository
     from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 
+    from source_airtable.schema.table_schema import TableKey
 
-class TableCursor(FinalStateCursor):
-    """Emits the state of a table's stream once, and only when its scan is complete.
+
+class StreamCursor(FinalStateCursor):
+    """Emits the state of a stream once, and only when the scans of all its tables are complete.
 
     The CDK's own cursor emits it for failed streams as well. The state of a full refresh is
-    `{"__ab_no_cursor_state_message": true}`; an incremental scan puts its own in that place.
+    `{"__ab_no_cursor_state_message": true}`; incremental scans put theirs in that place.
     """
 
-    def __init__(self, stream_name: str, message_repository: MessageRepository) -> None:
+    def __init__(
+        self, stream_name: str, message_repository: MessageRepository, tables: int = 1
+    ) -> None:
         super().__init__(stream_name, None, message_repository)
-        self._is_complete = False
-        self._state: dict[str, Any] = {NO_CURSOR_STATE_KEY: True}
+        self._open_tables = tables
+        self._lock = threading.Lock()
+        self._states: dict[TableKey, dict[str, Any]] = {}
 
     @property
     def state(self) -> MutableMapping[str, Any]:
         """The state that the stream leaves behind."""
-        return self._state
+        return self._combine(self._states) or {NO_CURSOR_STATE_KEY: True}
 
-    def leave(self, state: dict[str, Any]) -> None:
-        """Put the state of an incremental scan in place, to be emitted when it is complete."""
-        self._state = state
+    def leave(self, key: TableKey | None = None, state: dict[str, Any] | None = None) -> None:
+        """Note that one table is read to its end, with the state that it leaves, if it has one."""
+        with self._lock:
+            self._open_tables -= 1
+            if key is not None and state is not None:
+                self._states[key] = state
 
-    def close_partition(self, partition: Partition) -> None:  # noqa: ARG002 - the engine's signature
-        """Note that the table, which is one partition, was read to its end."""
-        self._is_complete = True
+    def close_partition(self, partition: Partition) -> None:
+        """Do nothing: a scan says itself when it is complete, which may be later."""
 
     def ensure_at_least_one_state_emitted(self) -> None:
         """Emit the state, behind all records of the stream."""
-        if self._is_complete:
+        if self._open_tables == 0:
             super().ensure_at_least_one_state_emitted()
+
+    def _combine(self, states: dict[TableKey, dict[str, Any]]) -> dict[str, Any] | None:
+        """Make one state of those of all tables: that of the only one, for a table's own stream."""
+        return next(iter(states.values()), None)
+
+
+class AccountCursor(StreamCursor):
+    """The cursor of a stream over many tables.
+
+    Shape: `{"version": 1, "tables": {"appLkNDICXNqxSDhG/tblltp8DGLhqbUmjK": {…}}}`, with for each
+    table the state that its own stream would have.
+    """
+
+    def _combine(self, states: dict[TableKey, dict[str, Any]]) -> dict[str, Any] | None:
+        if not states:
+            return None
+        tables = {"/".join(key): states[key] for key in sorted(states)}
+        return {"version": VERSION, "tables": tables}
+
+
+def state_of_table(saved: Mapping[str, Any], key: TableKey) -> Mapping[str, Any]:
+    """Give what the saved state of a stream over many tables holds of one of them.
+
+    A state that is not one of these is given as it is, so that the scan says why it is of no use.
+    """
+    tables = saved.get("tables")
+    if not isinstance(tables, Mapping):
+        return saved
+    state = tables.get("/".join(key))
+    return state if isinstance(state, Mapping) else {}

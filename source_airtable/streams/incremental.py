@@ -1,4 +1,8 @@
-"""One incremental sync of a table: what changed, what is gone, and the state to go on from."""
+"""A stream's share in a table's scan when it reads only what changed.
+
+It says from which moment on changes are needed, knows afterwards what is gone, and gives the state
+to go on from.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +10,23 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from source_airtable.errors import ContractError
 from source_airtable.schema.digest import digest_columns
 from source_airtable.schema.volatility import why_volatile
 from source_airtable.streams.deletions import DeletionTracker
-from source_airtable.streams.scan_plan import TableFacts, plan_scan
+from source_airtable.streams.scan_plan import ScanPlan, TableFacts, plan_scan
 from source_airtable.streams.sync_state import SyncState, to_utc_text
-from source_airtable.streams.window import Window
+from source_airtable.streams.table_share import RecordShare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from airbyte_cdk.sources.types import Record
 
+    from source_airtable.api.wire_types import RecordDict
     from source_airtable.config import IncrementalSettings
-    from source_airtable.streams.scan_plan import ScanPlan
-    from source_airtable.streams.table_scan import TableScan
+    from source_airtable.schema.table_schema import TableSchema
+    from source_airtable.streams.table_share import Converter, WholeScan
 
 LOGGER = logging.getLogger("airbyte.source_airtable")
 
@@ -30,44 +34,90 @@ MOST_RECENT_RECORDS = 10_000
 """Records of the look-back up to which the method created_time remembers not to repeat them."""
 
 
-class IncrementalScan:
-    """Reads what changed in a table since its saved state, or all of it where it must."""
+class IncrementalShare(RecordShare):
+    """The share of a stream that emits what changed in a table since its saved state."""
 
     def __init__(
         self,
-        scan: TableScan,
         stream_name: str,
-        saved: Mapping[str, Any],
+        table: TableSchema,
+        build_converter: Callable[[TableSchema], Converter],
         settings: IncrementalSettings,
-        now: datetime | None,
+        saved: Mapping[str, Any],
     ) -> None:
-        self._scan = scan
-        self._stream_name = stream_name
+        super().__init__(stream_name, table, build_converter)
+        self.method = settings.method
         self._settings = settings
+        self._saved = saved
+        self._now: datetime | None = None
+        self._plan = ScanPlan(None, None)
+        self._digest = ""
+        self._only: frozenset[str] | None = None
+        """The records to be emitted from here on, where that is not all of them."""
+        self._recent_ids: set[str] = set()
+        self._recent_from: str | None = None
+        """The time of creation from which on the next window will pick a record again."""
+        self._deletions = DeletionTracker(self.converter, stream_name, settings, None)
+        self._created_after: str | None = None
+        """The time of creation after which records are emitted, where the scan brings others."""
+        self._scan: WholeScan | None = None
+        """The scan, when it is over."""
+
+    def begin(self, now: datetime | None) -> datetime | None:
+        """Plan the scan from the saved state."""
+        super().begin(now)
         self._now = now
-        """Airtable's clock before the scan's first request, in UTC."""
-        columns = scan.converter.columns
+        columns = self.converter.columns
         self._digest = digest_columns(
-            scan.table,
+            self.table,
             ((column.name, column.field["id"], column.json_schema) for column in columns),
         )
-        volatile = why_volatile(scan.table, (column.field["id"] for column in columns))
-        facts = TableFacts(stream_name, self._digest, volatile, now)
-        self._plan: ScanPlan = plan_scan(saved, facts, settings)
-        self._recent_ids: set[str] = set()
-        self._deletions = DeletionTracker(scan, stream_name, settings, self._plan.state)
-        self._was_full = False
-
-    def iter_records(self) -> Iterator[Record]:
-        """Emit changed and new records, and then a tombstone for each one that is gone."""
+        volatile = why_volatile(self.table, (column.field["id"] for column in columns))
+        facts = TableFacts(self.stream_name, self._digest, volatile, now)
+        self._plan = plan_scan(self._saved, facts, self._settings)
+        self._deletions = DeletionTracker(
+            self.converter, self.stream_name, self._settings, self._plan.state
+        )
+        self._deletions.warn_where_off()
+        self.tracks_ids = self._deletions.is_on
         as_of = self._as_of
-        as_of_text = None if as_of is None else to_utc_text(as_of)
-        if self._plan.since is not None:
-            yield from self._iter_window(self._plan.since, as_of_text)
-        else:
-            yield from self._iter_whole_table(as_of_text)
-        if self._now is not None and as_of is not None:
-            yield from self._deletions.iter_changes(as_of, is_full=self._was_full)
+        self.as_of = None if as_of is None else to_utc_text(as_of)
+        if self._settings.method == "created_time" and as_of is not None:
+            lookback = timedelta(minutes=self._settings.lookback_minutes)
+            self._recent_from = to_utc_text(as_of - lookback)
+        return self._plan.since
+
+    def widen(self) -> None:
+        """Leave out by ourselves what the filter would, where the time of creation tells."""
+        if self._settings.method == "created_time" and self._plan.since is not None:
+            self._created_after = to_utc_text(self._plan.since)
+
+    def rows_of(self, records: Sequence[RecordDict]) -> list[Record]:
+        """Convert the records that the stream has not been given before."""
+        self._note_recent(records)
+        if self._only is not None:
+            records = [record for record in records if record["id"] in self._only]
+        elif self._plan.state is not None and self._plan.state.recent_ids:
+            known = self._plan.state.recent_ids
+            records = [record for record in records if record["id"] not in known]
+        if self._created_after is not None:
+            edge = self._created_after
+            records = [record for record in records if str(record.get("createdTime")) > edge]
+        return super().rows_of(records)
+
+    def find_unknown(self, scan: WholeScan) -> frozenset[str]:
+        """Compare the ids that the destination has with those in the table, where it is time to."""
+        self._scan = scan
+        if self._now is None or self._as_of is None:
+            return frozenset()
+        self._only = self._deletions.find_unknown(scan, self._as_of)
+        return self._only
+
+    def finish(self, scan: WholeScan) -> Iterator[Record]:
+        """Emit a tombstone for each record that is gone."""
+        if self._now is not None and self._as_of is not None:
+            yield from self._deletions.iter_tombstones(scan, self._as_of)
+        yield from super().finish(scan)
 
     def new_state(self) -> dict[str, Any] | None:
         """Give the state to go on from after a complete scan.
@@ -77,8 +127,8 @@ class IncrementalScan:
         """
         saved, as_of = self._plan.state, self._as_of
         if self._now is None or as_of is None:
-            return None if saved is None else self._deletions.extend(saved).to_json()
-        is_full = self._was_full or saved is None
+            return None if saved is None else self._deletions.extend(saved, self._scan).to_json()
+        is_full = saved is None or (self._scan is not None and self._scan.was_full)
         state = SyncState(
             method=self._settings.method,
             as_of=as_of,
@@ -95,49 +145,11 @@ class IncrementalScan:
         """Give the moment that the records are said to be of: it never goes back."""
         return max((one for one in (self._plan.floor, self._now) if one), default=None)
 
-    def _iter_whole_table(self, as_of: str | None) -> Iterator[Record]:
-        self._was_full = True
-        yield from self._scan.iter_records(
-            as_of, look_at=self._note_recent, keep_ids=self._deletions.is_on
-        )
-
-    def _iter_window(self, since: datetime, as_of: str | None) -> Iterator[Record]:
-        """Emit what the filter picks, or everything where Airtable does not honour it."""
-        window = Window(self._settings.method, since, self._scan.table)
-        if self._plan.state is not None:
-            for record_id in self._plan.state.recent_ids:
-                self._scan.emitted.add(record_id)
-
-        def look_at(record: Any) -> None:  # noqa: ANN401 - a record
-            self._note_recent(record)
-            window.look_at(record)
-
-        try:
-            yield from self._scan.iter_records(as_of, window.formula, look_at=look_at)
-        except ContractError as refused:
-            if refused.facts.get("status") != 422:  # noqa: PLR2004 - the status of a refused filter
-                raise
-            self._warn_of_filter("Airtable refuses the filter")
-            yield from self._iter_whole_table(as_of)
-        else:
-            if window.is_ignored:
-                self._warn_of_filter("Airtable does not honour the filter")
-                yield from self._iter_whole_table(as_of)
-
-    def _warn_of_filter(self, reason: str) -> None:
-        table = self._scan.table
-        LOGGER.warning(
-            "Stream %s is read in full: %s for the table %s of base %s.",
-            self._stream_name,
-            reason,
-            table.table_name,
-            table.base_name,
-        )
-
-    def _note_recent(self, record: Any) -> None:  # noqa: ANN401 - a record
-        """Remember a record that the next window will pick again."""
-        if self._settings.method != "created_time" or self._as_of is None:
+    def _note_recent(self, records: Sequence[RecordDict]) -> None:
+        """Remember the records that the next window will pick again."""
+        if self._recent_from is None:
             return
-        edge = to_utc_text(self._as_of - timedelta(minutes=self._settings.lookback_minutes))
-        if str(record.get("createdTime")) >= edge and len(self._recent_ids) < MOST_RECENT_RECORDS:
-            self._recent_ids.add(record["id"])
+        for record in records:
+            is_recent = str(record.get("createdTime")) >= self._recent_from
+            if is_recent and len(self._recent_ids) < MOST_RECENT_RECORDS:
+                self._recent_ids.add(record["id"])

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from source_airtable.api.wire_types import BaseId, TableId
-from source_airtable.errors import TableNotFoundError, TransientError
+from source_airtable.errors import BaseNotFoundError, TableNotFoundError, TransientError
 from source_airtable.schema.discovery import base_marks
 from source_airtable.schema.json_schema import ANNOTATION
 from source_airtable.schema.names import (
@@ -25,6 +25,7 @@ from source_airtable.schema.names import (
     stream_name_prefix,
     stream_names,
 )
+from source_airtable.streams.table_stream import Account
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -65,6 +66,25 @@ class StreamMatcher:
         self._base_errors: dict[BaseId, AirtableError] = {}
         self._base_names: dict[BaseId, str] = {}
         """The bases whose schema was asked for."""
+
+    def read_account(self, *, may_miss_bases: bool) -> Account:
+        """Read the schemas of all selected bases, which `match` then does not ask for again.
+
+        A base that is listed and cannot be read is an error of the account, or, where bases may be
+        missing, a warning.
+        """
+        bases = self._discovery.select_bases()
+        self._read_bases(bases)
+        base_ids = {base["id"] for base in bases}
+        tables = [table for table in self._tables.values() if table.base_id in base_ids]
+        selected, _ = self._discovery.select_tables(tables)
+        error: AirtableError | None = None
+        for one in self._base_errors.values():
+            if may_miss_bases and isinstance(one, BaseNotFoundError):
+                LOGGER.warning("A base is skipped: %s", one.message)
+            elif error is None or isinstance(one, TransientError):
+                error = one
+        return Account(self._discovery.list_selected_bases(), selected, error)
 
     def match(self, streams: Sequence[AirbyteStream]) -> Matches:
         """Match all streams of a configured catalog."""

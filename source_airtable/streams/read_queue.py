@@ -13,7 +13,11 @@ import threading
 from queue import Queue
 from typing import TYPE_CHECKING, Any
 
-from airbyte_cdk.sources.streams.concurrent.partitions.types import QueueItem
+from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
+from airbyte_cdk.sources.streams.concurrent.partitions.types import (
+    PartitionCompleteSentinel,
+    QueueItem,
+)
 from airbyte_cdk.sources.types import Record
 
 if TYPE_CHECKING:
@@ -43,6 +47,16 @@ class RecordsOfPage(Record):
     def __init__(self, records: list[Record]) -> None:
         super().__init__(data={}, stream_name=records[0].stream_name)
         self.records = records
+
+
+class HeldPartition(Partition):
+    """A partition that may outlive the worker that came for it."""
+
+    def __init__(self) -> None:
+        self.is_held = False
+        """Whether somebody else will end the partition."""
+        self.is_closed = False
+        """Whether the partition was ended."""
 
 
 class ReadQueue(Queue[QueueItem]):
@@ -81,9 +95,16 @@ class ReadQueue(Queue[QueueItem]):
             self._has_room.notify_all()
 
     def put(self, item: QueueItem, block: bool = True, timeout: float | None = None) -> None:  # noqa: FBT001, FBT002 - Queue's signature
-        """Put an item; raises SyncAbandonedError when nobody reads any more."""
+        """Put an item, but not the end of a partition that is held: another one will come.
+
+        Raises SyncAbandonedError when nobody reads any more.
+        """
         if self._abandoned.is_set():
             raise SyncAbandonedError
+        if isinstance(item, PartitionCompleteSentinel):
+            partition = item.partition
+            if isinstance(partition, HeldPartition) and partition.is_held:
+                return
         super().put(item, block, timeout)
 
     def get(self, block: bool = True, timeout: float | None = None) -> QueueItem:  # noqa: FBT001, FBT002 - Queue's signature
@@ -114,7 +135,7 @@ class ReadQueue(Queue[QueueItem]):
             raise SyncAbandonedError
 
 
-def pack(records: Iterable[Record]) -> Iterator[Record]:
+def pack(records: Iterable[Record]) -> Iterator[RecordsOfPage]:
     """Pack records into items for the queue, at the end of each page at the latest."""
     packed: list[Record] = []
     for record in records:

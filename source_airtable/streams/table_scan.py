@@ -7,9 +7,7 @@ emitted before is then left out, so that every record is emitted once in a sync.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from airbyte_cdk.sources.types import Record
+from typing import TYPE_CHECKING, TypeVar
 
 from source_airtable.api.client import RecordQuery
 from source_airtable.errors import (
@@ -21,18 +19,20 @@ from source_airtable.errors import (
     SchemaChangedError,
     TableNotFoundError,
 )
-from source_airtable.records import RecordConverter
 from source_airtable.schema.table_schema import parse_table
 from source_airtable.streams.read_queue import LastRecordOfPage
 from source_airtable.streams.record_ids import RecordIdSet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from airbyte_cdk.sources.types import Record
 
     from source_airtable.api.client import AirtableClient
     from source_airtable.api.wire_types import BaseDict, FieldId, RecordDict, RecordPage
     from source_airtable.schema.table_schema import TableSchema
     from source_airtable.streams.read_queue import ReadQueue
+    from source_airtable.streams.table_share import TableShare
 
 LOGGER = logging.getLogger("airbyte.source_airtable")
 
@@ -53,92 +53,109 @@ class TableScan:
 
     def __init__(
         self,
-        stream_name: str,
         table: TableSchema,
-        json_schema: Mapping[str, Any],
+        shares: Sequence[TableShare],
         client: AirtableClient,
         queue: ReadQueue,
     ) -> None:
-        self._stream_name = stream_name
-        self._table = table
-        self._json_schema = json_schema
+        self.table = table
+        """The table with its present fields."""
+        self.shares = shares
+        """Whom it is for, in the order in which they are served."""
         self._client = client
         self._queue = queue
         self._restarts = 0
         self._room = 1
-        self.converter = RecordConverter(table, json_schema)
+        self._listed: RecordIdSet | None = None
+        self.with_comment_counts = any(share.wants_comment_counts for share in shares)
         self.emitted = RecordIdSet()
         """The records that were emitted."""
         self.last_pass: RecordIdSet | None = None
         """The records of the last pass alone, emitted or not; kept where somebody asks for it."""
+        self.was_full = False
+        """Whether the whole table was read."""
 
     @property
-    def table(self) -> TableSchema:
-        """The table with its present fields."""
-        return self._table
+    def name(self) -> str:
+        """The stream that the log speaks of, the table's own where that is read."""
+        return self.shares[0].stream_name
 
     def iter_records(
         self,
-        as_of: str | None,
         formula: str | None = None,
         *,
         look_at: Callable[[RecordDict], None] | None = None,
         keep_ids: bool = False,
     ) -> Iterator[Record]:
-        """Emit the records that a formula picks, or all, in Airtable's order.
+        """Emit the records that a formula picks, or all, in Airtable's order, for every share.
 
         `look_at` is shown every record of every page. With `keep_ids` the ids of the last pass are
-        kept. Raises what ends the stream.
+        kept. Raises what ends the scan.
         """
 
         def one_pass() -> Iterator[Record]:
             self.last_pass = RecordIdSet() if keep_ids else None
-            pages = self._iter_pages(self.converter.field_ids, formula)
-            while (records := self._next_page(pages, as_of, look_at)) is not None:
+            query = self._query(self._field_ids(), formula, comment_counts=self.with_comment_counts)
+            pages = self._client.iter_record_pages(query)
+            while (records := self._next_page(pages, look_at)) is not None:
                 yield from records
 
         yield from self._with_restarts(one_pass)
 
     def list_ids(self) -> RecordIdSet:
-        """List the ids of all records in one uninterrupted pass, asking for one field only."""
+        """List the ids of all records in one uninterrupted pass, asking for one field only.
+
+        Shares that ask for them one after the other get the same list.
+        """
 
         def one_pass() -> Iterator[RecordIdSet]:
             found = RecordIdSet()
-            primary = self._table.primary_field_id
-            for page in self._iter_pages((primary,) if primary else (), None):
+            primary = self.table.primary_field_id
+            for page in self._client.iter_record_pages(self._query((primary,) if primary else ())):
                 self._queue.sleep(0)  # ends the sweep when nobody reads any more
                 for record in page["records"]:
                     found.add(record["id"])
             yield found
 
-        (found,) = self._with_restarts(one_pass)
-        return found
+        if self._listed is None:
+            (self._listed,) = self._with_restarts(one_pass)
+        return self._listed
 
-    def tell_misfits(self) -> None:
-        """Log how many cells did not fit their column, and where they are."""
-        if self.converter.misfits:
-            where = (
-                "they are null there and kept in the column _airtable_errors"
-                if self.converter.keeps_errors
-                else "they are null there; select the column _airtable_errors to keep them"
-            )
-            LOGGER.info(
-                "Stream %s: %d cells did not fit their column (formula errors, NaN and the like): "
-                "%s.",
-                self._stream_name,
-                self.converter.misfits,
-                where,
-            )
+    def drop_comment_counts(self, refused: AirtableError) -> bool:
+        """Go on without the number of comments, and tell whether they were asked for.
 
-    def warn_of_columns_without_field(self) -> None:
-        """Warn of columns that nothing will be in, which a refresh of the schema takes away."""
-        if self.converter.columns_without_field:
-            LOGGER.warning(
-                "Stream %s: these columns have no field in Airtable any more and are null: %s. "
-                "Refresh the connection's schema to drop them.",
-                self._stream_name,
-                ", ".join(self.converter.columns_without_field),
-            )
+        Shares that need them are told why they get none.
+        """
+        were_asked_for, self.with_comment_counts = self.with_comment_counts, False
+        for share in self.shares:
+            if share.wants_comment_counts:
+                share.refuse(refused)
+        return were_asked_for
+
+    def _field_ids(self) -> tuple[FieldId, ...]:
+        """Give the fields that the shares need together; empty where that is all of them."""
+        wanted: dict[FieldId, None] = {}
+        for share in self.shares:
+            field_ids = share.field_ids
+            if not field_ids:
+                return ()
+            wanted |= dict.fromkeys(field_ids)
+        return () if len(wanted) == len(self.table.fields) else tuple(wanted)
+
+    def _query(
+        self,
+        field_ids: Sequence[FieldId],
+        formula: str | None = None,
+        *,
+        comment_counts: bool = False,
+    ) -> RecordQuery:
+        return RecordQuery(
+            self.table.base_id,
+            self.table.table_id,
+            field_ids,
+            formula,
+            with_comment_counts=comment_counts,
+        )
 
     def _with_restarts(self, one_pass: Callable[[], Iterator[_Item]]) -> Iterator[_Item]:
         self._restarts = 0
@@ -150,20 +167,10 @@ class TableScan:
             except AirtableError as failure:  # noqa: PERF203 - one pass over a table a turn
                 self._recover(failure)
 
-    def _iter_pages(
-        self, field_ids: Sequence[FieldId], formula: str | None
-    ) -> Iterator[RecordPage]:
-        return self._client.iter_record_pages(
-            RecordQuery(self._table.base_id, self._table.table_id, field_ids, formula)
-        )
-
     def _next_page(
-        self,
-        pages: Iterator[RecordPage],
-        as_of: str | None,
-        look_at: Callable[[RecordDict], None] | None,
+        self, pages: Iterator[RecordPage], look_at: Callable[[RecordDict], None] | None
     ) -> list[Record] | None:
-        """Fetch a page and give its new records, or None behind the last page.
+        """Fetch a page and give what the shares make of its new records; None behind the last page.
 
         The page's permit goes with its last record, and comes back when that leaves the queue.
         """
@@ -176,26 +183,27 @@ class TableScan:
             if look_at is not None:
                 for record in page["records"]:
                     look_at(record)
-            records = self._records_of(page, as_of)
+            records = self._records_of(page)
             # Pages of a table are much alike, and how large one is, is known only afterwards.
             self._room = 1 + page.get("size_bytes", 0) // BYTES_OF_ONE_ROOM
         finally:
             if not records:
                 self._queue.release_page(room)
         if records:
-            records[-1] = LastRecordOfPage(records[-1].data, self._stream_name, room)
+            last = records[-1]
+            records[-1] = LastRecordOfPage(last.data, last.stream_name, room)
         return records
 
-    def _records_of(self, page: RecordPage, as_of: str | None) -> list[Record]:
+    def _records_of(self, page: RecordPage) -> list[Record]:
         if self.last_pass is not None:
             for record in page["records"]:
                 self.last_pass.add(record["id"])
-        convert, name, is_new = self.converter.to_record_data, self._stream_name, self.emitted.add
-        return [
-            Record(convert(record, as_of), name)
-            for record in page["records"]
-            if is_new(record["id"])
-        ]
+        is_new = self.emitted.add
+        new = [record for record in page["records"] if is_new(record["id"])]
+        records: list[Record] = []
+        for share in self.shares:
+            records += share.rows_of(new)
+        return records
 
     def _recover(self, failure: AirtableError) -> None:
         """Prepare for another pass over the table; raises what ends the stream, explained."""
@@ -209,7 +217,7 @@ class TableScan:
         except AccessDeniedError as denied:
             raise self._explain_denial(denied) from None
         except AirtableError as error:
-            error.add_facts(base_name=self._table.base_name, table_name=self._table.table_name)
+            error.add_facts(base_name=self.table.base_name, table_name=self.table.table_name)
             raise
 
     def _prepare_restart(self, expired: OffsetExpiredError) -> None:
@@ -221,7 +229,7 @@ class TableScan:
         LOGGER.warning(
             "Stream %s: Airtable forgot the list of records after %d of them; reading the table "
             "again from its start in %.0f s, without emitting these twice (restart %d of %d).",
-            self._stream_name,
+            self.name,
             len(self.emitted),
             wait,
             self._restarts,
@@ -233,24 +241,23 @@ class TableScan:
         """Compile the table anew from its present fields; raises where they are unchanged."""
         self._restarts += 1
         table = self._present_table()
-        if table is None or table.fields == self._table.fields or self._restarts > MOST_RESTARTS:
+        if table is None or table.fields == self.table.fields or self._restarts > MOST_RESTARTS:
             raise changed
         LOGGER.warning(
             "Stream %s: fields were deleted while the sync was running; their columns are null "
             "from here on.",
-            self._stream_name,
+            self.name,
         )
-        misfits = self.converter.misfits
-        self._table = table
-        self.converter = RecordConverter(table, self._json_schema)
-        self.converter.misfits = misfits
+        self.table = table
+        for share in self.shares:
+            share.follow(table)
 
     def _explain_denial(self, denied: AccessDeniedError) -> AirtableError:
         """Find out what is gone when a scan is refused: the base, the table, or the scope."""
         facts = {
             **denied.facts,
-            "base_name": self._table.base_name,
-            "table_name": self._table.table_name,
+            "base_name": self.table.base_name,
+            "table_name": self.table.table_name,
         }
         try:
             table = self._present_table()
@@ -263,9 +270,9 @@ class TableScan:
         return MissingScopeError(scope=RECORDS_SCOPE, **facts)
 
     def _present_table(self) -> TableSchema | None:
-        base: BaseDict = {"id": self._table.base_id, "name": self._table.base_name}
-        for declared in self._client.get_base_schema(self._table.base_id):
+        base: BaseDict = {"id": self.table.base_id, "name": self.table.base_name}
+        for declared in self._client.get_base_schema(self.table.base_id):
             table = parse_table(base, declared)
-            if table is not None and table.table_id == self._table.table_id:
+            if table is not None and table.table_id == self.table.table_id:
                 return table
         return None

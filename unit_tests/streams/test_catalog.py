@@ -8,7 +8,8 @@ import pytest
 from airbyte_cdk.models import SyncMode
 
 from source_airtable.schema.discovery import Discovery
-from source_airtable.streams.catalog import build_catalog, discover_streams, json_schema_to_read
+from source_airtable.streams.account_streams import ACCOUNT_STREAMS
+from source_airtable.streams.catalog import all_table_streams, build_catalog, json_schema_to_read
 from unit_tests.builders import (
     BASE,
     NAME_FIELD,
@@ -29,12 +30,13 @@ COPY = "appCopyDICXNqxSDh"
 
 
 def discovered(*tables: Any, copies: bool = False, **settings: object) -> list[AirbyteStream]:  # noqa: ANN401 - tables
-    """The streams of one base's tables, and of a copy of the base."""
+    """The streams of one base's tables, and of a copy of the base, without the account's."""
     given = list(tables) or [a_table()]
     bases = [a_base(), a_base(COPY)] if copies else [a_base()]
     client = FakeClient(bases, {base["id"]: given for base in bases})
     config = a_config(**settings)
-    return list(build_catalog(Discovery(client.as_client(), config), config).streams)
+    catalog = build_catalog(Discovery(client.as_client(), config), config)
+    return [stream for stream in catalog.streams if stream.name not in ACCOUNT_STREAMS]
 
 
 def test_sync_modes() -> None:
@@ -113,7 +115,8 @@ def test_streams_to_be_read(column_names: str) -> None:
     """Streams that are read one by one are those of the catalog."""
     client = FakeClient([a_base()], {BASE: [a_table()]})
     config = a_config(column_names=column_names)
-    (stream,) = discover_streams(Discovery(client.as_client(), config), config)
+    tables = list(Discovery(client.as_client(), config).discover())
+    (stream,) = all_table_streams(tables, config)
     (of_catalog,) = discovered(column_names=column_names)
 
     assert (stream.name, stream.json_schema) == (of_catalog.name, of_catalog.json_schema)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from airbyte_cdk.models import AirbyteStateBlob
 from airbyte_cdk.sources.message import InMemoryMessageRepository
 
-from source_airtable.streams.cursor import TableCursor
+from source_airtable.api.wire_types import TableId
+from source_airtable.streams.cursor import AccountCursor, StreamCursor, state_of_table
+from unit_tests.builders import BASE, TABLE
 
 if TYPE_CHECKING:
     from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 
 PARTITION = cast("Partition", None)
+KEY = (BASE, TABLE)
+OTHER_KEY = (BASE, TableId("tblZtp8DGLhqbUmjK"))
 
 
 @pytest.fixture
@@ -30,8 +34,8 @@ def states_in(repository: InMemoryMessageRepository) -> list[AirbyteStateBlob | 
 
 def test_complete_full_refresh(repository: InMemoryMessageRepository) -> None:
     """A complete full refresh leaves the state that makes the next full refresh a full one."""
-    cursor = TableCursor("contacts", repository)
-    cursor.close_partition(PARTITION)
+    cursor = StreamCursor("contacts", repository)
+    cursor.leave(KEY, None)
 
     cursor.ensure_at_least_one_state_emitted()
 
@@ -40,9 +44,8 @@ def test_complete_full_refresh(repository: InMemoryMessageRepository) -> None:
 
 def test_complete_incremental_scan(repository: InMemoryMessageRepository) -> None:
     """A complete incremental scan leaves the state that was put in place, once."""
-    cursor = TableCursor("contacts", repository)
-    cursor.leave({"as_of": "2026-11-18T10:00:00.000Z"})
-    cursor.close_partition(PARTITION)
+    cursor = StreamCursor("contacts", repository)
+    cursor.leave(KEY, {"as_of": "2026-11-18T10:00:00.000Z"})
 
     cursor.ensure_at_least_one_state_emitted()
 
@@ -51,16 +54,68 @@ def test_complete_incremental_scan(repository: InMemoryMessageRepository) -> Non
 
 def test_incomplete_scan(repository: InMemoryMessageRepository) -> None:
     """A scan that failed leaves no state."""
-    TableCursor("contacts", repository).ensure_at_least_one_state_emitted()
+    StreamCursor("contacts", repository).ensure_at_least_one_state_emitted()
 
     assert list(repository.consume_queue()) == []
 
 
-def test_state_before_the_end(repository: InMemoryMessageRepository) -> None:
-    """A state in place is not emitted as long as the scan is not complete."""
-    cursor = TableCursor("contacts", repository)
-    cursor.leave({"as_of": "2026-11-18T10:00:00.000Z"})
+def test_worker_that_leaves(repository: InMemoryMessageRepository) -> None:
+    """A worker that leaves a partition to another one's scan does not complete the stream."""
+    cursor = StreamCursor("contacts", repository)
+    cursor.close_partition(PARTITION)
 
     cursor.ensure_at_least_one_state_emitted()
 
     assert list(repository.consume_queue()) == []
+
+
+def test_one_table_of_two(repository: InMemoryMessageRepository) -> None:
+    """A stream over two tables leaves no state before both are complete."""
+    cursor = AccountCursor("records", repository, tables=2)
+    cursor.leave(KEY, {"as_of": "2026-11-18T10:00:00.000Z"})
+
+    cursor.ensure_at_least_one_state_emitted()
+
+    assert list(repository.consume_queue()) == []
+
+
+def test_states_of_two_tables(repository: InMemoryMessageRepository) -> None:
+    """A stream over two tables leaves the states of both, by base and table id."""
+    cursor = AccountCursor("records", repository, tables=2)
+    cursor.leave(OTHER_KEY, {"as_of": "b"})
+    cursor.leave(KEY, {"as_of": "a"})
+
+    cursor.ensure_at_least_one_state_emitted()
+
+    (state,) = states_in(repository)
+    assert vars(state) == {
+        "version": 1,
+        "tables": {"/".join(KEY): {"as_of": "a"}, "/".join(OTHER_KEY): {"as_of": "b"}},
+    }
+
+
+@pytest.mark.parametrize("tables", [0, 1])
+def test_account_without_states(repository: InMemoryMessageRepository, tables: int) -> None:
+    """A full refresh of an account, and one without tables, leave the placeholder."""
+    cursor = AccountCursor("links", repository, tables=tables)
+    for _ in range(tables):
+        cursor.leave(KEY, None)
+
+    cursor.ensure_at_least_one_state_emitted()
+
+    assert states_in(repository) == [AirbyteStateBlob(__ab_no_cursor_state_message=True)]
+
+
+@pytest.mark.parametrize(
+    ("saved", "expected"),
+    [
+        ({"version": 1, "tables": {"/".join(KEY): {"as_of": "a"}}}, {"as_of": "a"}),
+        ({"version": 1, "tables": {}}, {}),
+        ({"version": 1, "tables": {"/".join(KEY): "odd"}}, {}),
+        ({"__ab_no_cursor_state_message": True}, {"__ab_no_cursor_state_message": True}),
+        ({}, {}),
+    ],
+)
+def test_state_of_one_table(saved: dict[str, Any], expected: dict[str, Any]) -> None:
+    """A table's part of a saved state is found by its ids; what is no such state stays as it is."""
+    assert state_of_table(saved, KEY) == expected

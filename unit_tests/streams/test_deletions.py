@@ -10,18 +10,24 @@ import pytest
 
 from source_airtable.config import IncrementalSettings
 from source_airtable.errors import AirtableUnavailableError, OffsetExpiredError
+from source_airtable.records import RecordConverter
+from source_airtable.schema.digest import digest_columns
 from source_airtable.schema.json_schema import build_json_schema
 from source_airtable.streams import deletions
-from source_airtable.streams.deletions import DeletionTracker
-from source_airtable.streams.sync_state import SyncState
+from source_airtable.streams.incremental import IncrementalShare
+from source_airtable.streams.packed_ids import unpack_ids
+from source_airtable.streams.sync_state import SyncState, parse_utc_text
 from unit_tests.builders import NAME_FIELD, a_page, a_table_stream
-from unit_tests.scans import CountingQueue, a_client, a_scan, consume
+from unit_tests.scans import CountingQueue, a_client, a_shared_scan, consume, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from source_airtable.api.wire_types import RecordPage
     from source_airtable.errors import AirtableError
+    from source_airtable.schema.table_schema import TableSchema
+    from source_airtable.streams.table_share import WholeScan
+    from source_airtable.streams.table_stream import TableStream
     from unit_tests.fake_client import FakeClient
 
 NOW = datetime(2026, 11, 18, 10, tzinfo=timezone.utc)
@@ -37,11 +43,41 @@ def a_state(*known_ids: str, sweep: datetime = NOW - DAY) -> SyncState:
     return SyncState("last_modified", NOW - HOUR, NOW - DAY, "", sweep, frozenset(known_ids))
 
 
+def a_share(
+    stream: TableStream, settings: IncrementalSettings, saved: SyncState | None, *, is_full: bool
+) -> NotingShare:
+    """The share of an incremental stream, which a changed schema makes read the table in full."""
+
+    def build_converter(table: TableSchema) -> RecordConverter:
+        return RecordConverter(table, stream.json_schema)
+
+    columns = build_converter(stream.table).columns
+    digest = digest_columns(
+        stream.table, ((column.name, column.field["id"], column.json_schema) for column in columns)
+    )
+    if saved is not None:
+        saved = replace(saved, schema_digest="" if is_full else digest)
+    state = {} if saved is None else saved.to_json()
+    return NotingShare("contacts", stream.table, build_converter, settings, state)
+
+
 UNTRACKED = SyncState("last_modified", NOW - HOUR, NOW - DAY, "")
 
 
+class NotingShare(IncrementalShare):
+    """A share that notes how far things are when the scan itself is over."""
+
+    client: FakeClient
+
+    def find_unknown(self, scan: WholeScan) -> frozenset[str]:
+        """Note it, and look."""
+        self.records_of_scan = len(scan.emitted)
+        self.passes_of_scan = len(self.client.queries)
+        return super().find_unknown(scan)
+
+
 class Outcome:
-    """What a scan with a search for deletions behind it comes to."""
+    """What an incremental sync of a table comes to, with a search for deletions behind the scan."""
 
     def __init__(
         self,
@@ -49,23 +85,31 @@ class Outcome:
         *scans: Sequence[RecordPage | AirtableError],
         is_full: bool = False,
         settings: IncrementalSettings = SETTINGS,
-        stream: Any = STREAM,  # noqa: ANN401 - a stream
+        stream: TableStream = STREAM,
     ) -> None:
         self.client: FakeClient = a_client(*scans)
+        self.client.latest_date = NOW
         queue = CountingQueue()
-        scan = a_scan(self.client, queue, stream)
-        self.tracker = DeletionTracker(scan, "contacts", settings, saved)
-        keeps = is_full and self.tracker.is_on
-        consume(scan.iter_records(NOW_TEXT, keep_ids=keeps), queue)
-        self.passes_of_scan = len(self.client.queries)
-        self.changes = consume(self.tracker.iter_changes(NOW, is_full=is_full), queue)
+        share = a_share(stream, settings, saved, is_full=is_full)
+        share.client = self.client
+        scan, _ = a_shared_scan(self.client, queue, share)
+        records = consume(scan.partitions[0].read(), queue)
+        self.changes = records[share.records_of_scan :]
+        self.passes_of_scan = share.passes_of_scan
         self.permits = queue.in_flight
+        self.state: Any = share.new_state()
 
     @property
     def known(self) -> set[str] | None:
         """The ids that are known from then on; None where they are not tracked."""
-        ids = self.tracker.known_ids
-        return None if ids is None else set(ids)
+        packed = self.state.get("known_ids")
+        return None if packed is None else unpack_ids(packed)
+
+    @property
+    def last_sweep(self) -> datetime | None:
+        """When ids were compared last."""
+        told = self.state.get("last_sweep")
+        return None if told is None else parse_utc_text(told)
 
     @property
     def tombstones(self) -> list[str]:
@@ -144,7 +188,7 @@ def test_time_of_the_sweep() -> None:
     """A sweep is remembered with its moment."""
     outcome = Outcome(a_state("recA"), [a_page()], [a_page("recA")])
 
-    assert outcome.tracker.last_sweep == NOW
+    assert outcome.last_sweep == NOW
 
 
 def test_interrupted_sweep() -> None:
@@ -177,10 +221,13 @@ def test_broken_pass_is_no_proof_of_absence() -> None:
 def test_failing_sweep(failing: list[Any]) -> None:
     """A sweep that fails ends the stream without a single tombstone."""
     emitted: list[Any] = []
-    scan = a_scan(a_client(failing), CountingQueue(), STREAM)
-    changes = DeletionTracker(scan, "contacts", SETTINGS, a_state("recA", "recB")).iter_changes(
-        NOW, is_full=False
-    )
+    client = a_client([a_page()], failing)
+    client.latest_date = NOW
+    saved = a_state("recA", "recB")
+    share = a_share(STREAM, SETTINGS, saved, is_full=False)
+    share.client = client
+    scan, _ = a_shared_scan(client, CountingQueue(), share)
+    changes = unpacked(scan.partitions[0].read())
 
     with pytest.raises(AirtableUnavailableError):
         emitted.extend(changes)
@@ -194,7 +241,7 @@ def test_full_scan_is_a_sweep() -> None:
     outcome = Outcome(saved, [a_page("recA", "recC")], is_full=True)
 
     assert (outcome.changes[0]["_airtable_id"], outcome.queries_of_sweep) == ("recB", [])
-    assert (outcome.known, outcome.tracker.last_sweep) == ({"recA", "recC"}, NOW)
+    assert (outcome.known, outcome.last_sweep) == ({"recA", "recC"}, NOW)
 
 
 def test_restarted_full_scan() -> None:
@@ -237,7 +284,7 @@ def test_records_between_sweeps() -> None:
     saved = a_state("recA", sweep=NOW - HOUR)
     outcome = Outcome(saved, [a_page("recB")])
 
-    assert (outcome.known, outcome.tracker.last_sweep) == (
+    assert (outcome.known, outcome.last_sweep) == (
         {"recA", "recB"},
         saved.last_sweep,
     )
@@ -256,7 +303,7 @@ def test_first_tracking_by_a_sweep() -> None:
     outcome = Outcome(UNTRACKED, [a_page("recA")], [a_page("recA", "recB")])
 
     assert (outcome.changes, outcome.known) == ([], {"recA", "recB"})
-    assert outcome.tracker.last_sweep == NOW
+    assert outcome.last_sweep == NOW
 
 
 @pytest.mark.parametrize("saved", [UNTRACKED, a_state("recA")], ids=["first", "later"])
@@ -330,7 +377,7 @@ def test_switched_off() -> None:
     outcome = Outcome(a_state("recA"), [a_page()], settings=IncrementalSettings())
 
     assert (outcome.changes, outcome.queries_of_sweep) == ([], [])
-    assert (outcome.known, outcome.tracker.last_sweep) == (None, None)
+    assert (outcome.known, outcome.last_sweep) == (None, None)
 
 
 @pytest.mark.parametrize("is_full", [True, False])

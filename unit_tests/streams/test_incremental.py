@@ -12,13 +12,19 @@ from source_airtable.config import IncrementalSettings
 from source_airtable.errors import AirtableUnavailableError, ContractError
 from source_airtable.schema.json_schema import build_json_schema
 from source_airtable.streams import deletions, incremental
-from source_airtable.streams.incremental import IncrementalScan
 from source_airtable.streams.packed_ids import pack_ids
 from source_airtable.streams.sync_state import SyncState
 from source_airtable.streams.table_stream import TableStream
 from source_airtable.streams.window import created_after, modified_after
 from unit_tests.builders import BASE, a_page, a_table_schema
-from unit_tests.scans import CountingQueue, a_client, a_scan, consume, ids_of
+from unit_tests.scans import (
+    CountingQueue,
+    a_client,
+    a_shared_scan,
+    an_incremental_share,
+    consume,
+    ids_of,
+)
 from unit_tests.tables import a_field, a_table
 
 if TYPE_CHECKING:
@@ -84,11 +90,12 @@ class Synced:
         tracks = settings.detect_deletions
         stream = stream or a_stream(with_tombstones=tracks)
         self.client = a_client(*scans)
+        self.client.latest_date = now
         queue = CountingQueue()
-        scan = a_scan(self.client, queue, stream)
-        self.scan = IncrementalScan(scan, stream.name, saved or {}, settings, now)
-        self.records = consume(self.scan.iter_records(), queue)
-        self.state: Any = self.scan.new_state()
+        share = an_incremental_share(stream, settings, saved or {})
+        scan, _ = a_shared_scan(self.client, queue, share, table=stream.table)
+        self.records = consume(scan.partitions[0].read(), queue)
+        self.state: Any = share.new_state()
 
     @property
     def ids(self) -> list[str]:

@@ -46,7 +46,7 @@ def queue() -> CountingQueue:
 
 def read(client: FakeClient, queue: CountingQueue) -> list[dict[str, Any]]:
     """All records of the one table."""
-    return consume(a_scan(client, queue).iter_records(AS_OF), queue)
+    return consume(a_scan(client, queue).iter_records(), queue)
 
 
 def failure_of(client: FakeClient, queue: CountingQueue) -> AirtableError:
@@ -244,7 +244,7 @@ def test_no_page_is_fetched_without_a_permit() -> None:
     """Of a table no more pages are fetched than the queue has permits, until one is written."""
     queue = ReadQueue(pages_in_flight=2)
     client = a_client([a_page("recA"), a_page("recB"), a_page("recC")])
-    records = a_scan(client, queue).iter_records(AS_OF)
+    records = a_scan(client, queue).iter_records()
     queue.put(next(records))
     queue.put(next(records))
     queue.get()
@@ -287,8 +287,8 @@ def test_columns_without_field(queue: CountingQueue, caplog: pytest.LogCaptureFi
     without_notes = replace(stream.table, primary_field_id=None, fields=stream.table.fields[:1])
     scan = a_scan(a_client([a_page("recA")]), queue, replace(stream, table=without_notes))
 
-    scan.warn_of_columns_without_field()
-    records = consume(scan.iter_records(AS_OF), queue)
+    scan.shares[0].begin(None)
+    records = consume(scan.iter_records(), queue)
 
     assert records[0]["notes"] is None
     assert "these columns have no field in Airtable any more and are null: notes" in caplog.text
@@ -296,7 +296,7 @@ def test_columns_without_field(queue: CountingQueue, caplog: pytest.LogCaptureFi
 
 def test_columns_with_fields(queue: CountingQueue, caplog: pytest.LogCaptureFixture) -> None:
     """Where every column has its field, nothing is said."""
-    a_scan(a_client(), queue).warn_of_columns_without_field()
+    a_scan(a_client(), queue).shares[0].begin(None)
 
     assert caplog.text == ""
 
@@ -324,10 +324,13 @@ def test_misfits_are_counted(
     json_schema = {**stream.json_schema, "properties": properties}
     scan = a_scan(client, queue, replace(stream, json_schema=json_schema))
 
-    consume(scan.iter_records(AS_OF), queue)
-    scan.tell_misfits()
+    consume(scan.iter_records(), queue)
+    list(scan.shares[0].finish(scan))
 
-    assert "1 cells did not fit their column (formula errors, NaN and the like)" in caplog.text
+    assert (
+        "1 cells of table Contacts did not fit their column (formula errors, NaN and the like)"
+        in caplog.text
+    )
     assert expected in caplog.text
     assert "Zebra" not in caplog.text
 
@@ -342,17 +345,17 @@ def test_misfits_before_a_deleted_field(
     client.schemas[BASE] = [a_table(fields={NAME_FIELD: "Name"})]
     scan = a_scan(client, queue)
 
-    consume(scan.iter_records(AS_OF), queue)
-    scan.tell_misfits()
+    consume(scan.iter_records(), queue)
+    list(scan.shares[0].finish(scan))
 
-    assert "1 cells did not fit their column" in caplog.text
+    assert "1 cells of table Contacts did not fit their column" in caplog.text
 
 
 def test_filter_is_asked_for(queue: CountingQueue) -> None:
     """A formula goes with every pass over the table."""
     client = a_client([OffsetExpiredError()], [a_page("recA")])
 
-    consume(a_scan(client, queue).iter_records(AS_OF, "TRUE()"), queue)
+    consume(a_scan(client, queue).iter_records("TRUE()"), queue)
 
     assert [query.formula for query in client.queries] == ["TRUE()"] * 2
 
@@ -363,7 +366,7 @@ def test_records_that_are_looked_at(queue: CountingQueue) -> None:
     client = a_client([a_page("recA"), OffsetExpiredError()], [a_page("recA", "recB")])
 
     consume(
-        a_scan(client, queue).iter_records(AS_OF, look_at=lambda record: seen.append(record["id"])),
+        a_scan(client, queue).iter_records(look_at=lambda record: seen.append(record["id"])),
         queue,
     )
 
@@ -375,7 +378,7 @@ def test_ids_of_the_last_pass(queue: CountingQueue) -> None:
     client = a_client([a_page("recA", "recB"), OffsetExpiredError()], [a_page("recB", "recC")])
     scan = a_scan(client, queue)
 
-    consume(scan.iter_records(AS_OF, keep_ids=True), queue)
+    consume(scan.iter_records(keep_ids=True), queue)
 
     assert scan.last_pass is not None
     assert (set(scan.last_pass), set(scan.emitted)) == (
@@ -388,8 +391,8 @@ def test_ids_that_nobody_asks_for(queue: CountingQueue) -> None:
     """Where not asked for, no ids of a pass are kept, those of an earlier scan neither."""
     scan = a_scan(a_client([a_page("recA")], [a_page("recB")]), queue)
 
-    consume(scan.iter_records(AS_OF, keep_ids=True), queue)
-    consume(scan.iter_records(AS_OF), queue)
+    consume(scan.iter_records(keep_ids=True), queue)
+    consume(scan.iter_records(), queue)
 
     assert scan.last_pass is None
 
@@ -397,9 +400,9 @@ def test_ids_that_nobody_asks_for(queue: CountingQueue) -> None:
 def test_second_scan(queue: CountingQueue) -> None:
     """A second scan of the table leaves out what the first one emitted."""
     scan = a_scan(a_client([a_page("recA")], [a_page("recA", "recB")]), queue)
-    consume(scan.iter_records(AS_OF), queue)
+    consume(scan.iter_records(), queue)
 
-    assert ids_of(consume(scan.iter_records(AS_OF), queue)) == ["recB"]
+    assert ids_of(consume(scan.iter_records(), queue)) == ["recB"]
 
 
 def test_restarts_of_each_scan(queue: CountingQueue) -> None:
@@ -407,9 +410,9 @@ def test_restarts_of_each_scan(queue: CountingQueue) -> None:
     scans: list[list[Any]] = [*[[OffsetExpiredError()]] * 5, [a_page("recA")]]
     client = a_client(*scans, *scans)
     scan = a_scan(client, queue)
-    consume(scan.iter_records(AS_OF), queue)
+    consume(scan.iter_records(), queue)
 
-    assert consume(scan.iter_records(AS_OF), queue) == []
+    assert consume(scan.iter_records(), queue) == []
 
 
 def test_listed_ids(queue: CountingQueue) -> None:
@@ -460,7 +463,7 @@ def test_room_of_large_pages(queue: CountingQueue) -> None:
     large = {**a_page("recA"), "size_bytes": 2_500_000}
     client = a_client([large, a_page("recB")])  # type: ignore[list-item]  # a page with a size
     rooms = []
-    for record in a_scan(client, queue).iter_records(AS_OF):
+    for record in a_scan(client, queue).iter_records():
         rooms.append(queue.in_flight)
         consume([record], queue)
 

@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airbyte_cdk.models import SyncMode
+from airbyte_cdk.sources.concurrent_source.stream_thread_exception import StreamThreadException
 from airbyte_cdk.sources.message import InMemoryMessageRepository
+from airbyte_cdk.sources.streams.concurrent.partitions.types import PartitionCompleteSentinel
 
 from source_airtable.config import IncrementalSettings
 from source_airtable.errors import AirtableUnavailableError, OffsetExpiredError
 from source_airtable.schema.json_schema import build_json_schema
-from source_airtable.streams.table_stream import TableStream, build_streams
-from unit_tests.builders import a_page, a_record, a_table_stream
+from source_airtable.streams.engine_streams import EngineStreams
+from source_airtable.streams.table_stream import TableStream
+from unit_tests.builders import BASE, TABLE, a_config, a_page, a_record, a_table_stream
 from unit_tests.scans import CountingQueue, a_client, consume, ids_of, unpacked
 
 if TYPE_CHECKING:
+    from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
     from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 
+    from source_airtable.api.client import AirtableClient
     from unit_tests.fake_client import FakeClient
 
 TEN_OCLOCK = datetime(2026, 11, 18, 10, tzinfo=timezone.utc)
@@ -47,6 +52,20 @@ def a_partition(
     )
     (partition,) = built.generate_partitions()
     return partition
+
+
+def build_streams(
+    streams: list[TableStream],
+    client: AirtableClient,
+    queue: CountingQueue,
+    repository: InMemoryMessageRepository,
+    failures: dict[str, Exception] | None = None,
+) -> list[AbstractStream]:
+    """The engine's streams of tables."""
+    failures = {} if failures is None else failures
+    method = next((one.incremental.method for one in streams if one.incremental), "last_modified")
+    config = a_config(incremental={"method": method})
+    return EngineStreams(client, config, queue, repository, failures).build(streams)
 
 
 def states_after(
@@ -167,7 +186,7 @@ def test_what_is_told_of_a_scan(queue: CountingQueue, caplog: pytest.LogCaptureF
     list(a_partition(client, queue, replace(stream, table=table)).read())
 
     told = [record.getMessage().split(":")[1][:30] for record in caplog.records]
-    assert told == [" these columns have no field i", " 1 cells did not fit their col"]
+    assert told == [" these columns have no field i", " 1 cells of table Contacts did"]
 
 
 def test_partition(queue: CountingQueue) -> None:
@@ -182,7 +201,7 @@ def test_partition(queue: CountingQueue) -> None:
     partition, *more = stream.generate_partitions()
 
     assert (more, partition.to_slice(), partition.stream_name()) == ([], None, "contacts")
-    assert hash(partition) == hash("contacts")
+    assert hash(partition) == hash(("contacts", (BASE, TABLE)))
     assert ids_of(consume(partition.read(), queue)) == ["recA"]
 
 
@@ -207,7 +226,8 @@ def test_failures_of_streams_of_the_cdk(queue: CountingQueue) -> None:
     )
 
     (partition,) = stream.generate_partitions()
-    with pytest.raises(AirtableUnavailableError):
-        list(partition.read())
+    failed, ended = partition.read()
 
-    assert list(failures) == ["contacts"]
+    assert isinstance(failed, StreamThreadException)
+    assert isinstance(ended, PartitionCompleteSentinel)
+    assert (list(failures), ended.is_successful) == (["contacts"], False)
