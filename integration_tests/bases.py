@@ -27,6 +27,28 @@ def a_record(**cells: Any) -> Json:  # noqa: ANN401 - JSON
     return {"id": record_id, "createdTime": CREATED_TIME, "fields": cells}
 
 
+def an_attachment(filename: str, size: int, **more: Any) -> Json:  # noqa: ANN401 - JSON
+    """An attachment of so many bytes; an image if its name ends in ``png``, with thumbnails."""
+    key = make_id("att", "e2e", next(_numbers))
+    url = f"https://v5.airtableusercontent.com/v3/u/1/1/1793529000000/{key}/{filename}"
+    file = {"id": key, "url": url, "filename": filename, "size": size}
+    if not filename.endswith("png"):
+        return {**file, "type": "application/pdf", **more}
+    sides = {"small": 36, "large": 512, "full": 3_000}
+    thumbnails = {
+        name: {"url": f"{url}/{name}", "width": side, "height": side}
+        for name, side in sides.items()
+    }
+    image = {"type": "image/png", "width": 640, "height": 480, "thumbnails": thumbnails}
+    return {**file, **image, **more}
+
+
+def a_comment(text: str, **more: Any) -> Json:  # noqa: ANN401 - JSON
+    """A comment; more: author, createdTime, lastUpdatedTime, parentCommentId, reactions."""
+    comment_id = make_id("com", "e2e", next(_numbers))
+    return {"id": comment_id, "createdTime": CREATED_TIME, "text": text, **more}
+
+
 def a_table(
     name: str,
     *more_fields: Json,

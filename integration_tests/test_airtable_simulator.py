@@ -127,6 +127,30 @@ def test_base_schema_with_visible_fields(caller: Caller) -> None:
     assert "visibleFieldIds" not in form
 
 
+def test_views_are_always_there(simulator: SimulatorThread, caller: Caller) -> None:
+    """A table that was loaded without a view has a grid, with every field in it on request."""
+    base = a_base(COPY, records=0)
+    del base["tables"][0]["views"]
+    simulator.admin.load({"bases": [base]})
+    where = ("meta", "bases", COPY, "tables")
+    (table,) = caller.get(*where).json()["tables"]
+    (shown,) = caller.get(*where, include=["visibleFieldIds"]).json()["tables"]
+    (view,) = table["views"]
+
+    assert view.keys() == {"id", "name", "type"}
+    assert (view["name"], view["type"], view["id"][:3]) == ("Grid view", "grid", "viw")
+    assert shown["views"] == [{**view, "visibleFieldIds": [one["id"] for one in table["fields"]]}]
+
+
+def test_visible_fields_without_brackets(caller: Caller) -> None:
+    """The wish for visible fields is taken without brackets too."""
+    url = caller.path("meta", "bases", BASE, "tables")
+    answer = caller.session.get(url, params={"include": "visibleFieldIds"}, timeout=10)
+    grid, form = answer.json()["tables"][0]["views"]
+
+    assert ("visibleFieldIds" in grid, "visibleFieldIds" in form) == (True, False)
+
+
 def test_pages_of_records(caller: Caller) -> None:
     """A scan gives each record once, in order, a hundred a page, and ends without an offset."""
     pages = caller.pages(BASE, TABLE)

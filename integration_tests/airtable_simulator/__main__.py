@@ -41,6 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--jitter-ms", type=float, default=0.0, help="evenly spread, added to the latency")
     add("--no-limits", action="store_true", help="no limits per second")
     add("--gzip", action="store_true", help="compress answers, as Airtable does")
+    add("--serve-attachments", action="store_true", help="attachments are files of the simulator")
     add("--set", action="append", default=[], metavar="NAME=JSON", help="any other setting")
     add("--stop-after-seconds", type=float, default=900.0)
     add("--keep-running", action="store_true", help="ignore stdin and the end of the parent")
@@ -51,7 +52,7 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
     """The settings a command line asks for."""
     changes: dict[str, Any] = dict(UNLIMITED) if arguments.no_limits else {}
     changes |= {"latency_ms": arguments.latency_ms, "jitter_ms": arguments.jitter_ms}
-    changes["gzip"] = arguments.gzip
+    changes |= {"gzip": arguments.gzip, "serves_attachments": arguments.serve_attachments}
     for given in arguments.set:
         name, _, value = given.partition("=")
         changes[name] = json.loads(value)

@@ -24,6 +24,7 @@ SCOPES: Final[dict[str, tuple[str, ...]]] = {
     **dict.fromkeys(WRITES_SCHEMA, ("schema.bases:write",)),
     "base_schema": ("schema.bases:read",),
     "create_comment": ("data.recordComments:write",),
+    "list_comments": ("data.recordComments:read",),
     "sync_csv": ("data.records:write", "schema.bases:write"),
 }
 """By kind of route; records are read with ``data.records:read``."""

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from .ids import make_id
 from .oauth import OauthServer
-from .table import Cells, FieldDict, Projection, Record, Table, UnknownModelError
+from .record import Cells, Projection, Record
+from .table import FieldDict, Table, UnknownModelError
 from .tokens import READ_SCOPES, PersonalAccessToken
 from .wire import to_json
 

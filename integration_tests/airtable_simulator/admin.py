@@ -5,14 +5,14 @@ They need no token, are not limited, and are not counted.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from aiohttp import web
 
-from .clock import parse_time, to_wire_time
+from .clock import parse_time
 from .limits import Limits
+from .record_commands import RECORD_COMMANDS, find_table
 from .stats import Stats
 from .synthetic import synthetic_account
 from .table import UnknownModelError
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from .oauth import Grant
     from .server import Simulator
-    from .table import Record, Table
 
 Arguments = dict[str, Any]
 
@@ -50,55 +49,6 @@ def _load_synthetic(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN
     return _load(simulator, synthetic_account(**given))
 
 
-def _table(simulator: Simulator, given: Arguments) -> Table:
-    return simulator.account.base(given["base"]).table(given["table"])
-
-
-def _shown(simulator: Simulator, record: Record) -> dict[str, Any]:
-    modified_at = record.modified_at
-    show = partial(to_wire_time, keeps_milliseconds=simulator.settings.times_keep_milliseconds)
-    return {
-        "id": record.id,
-        "createdTime": show(record.created_at),
-        "lastModifiedTime": None if modified_at is None else show(modified_at),
-        "commentCount": record.comment_count,
-        "fields": record.cells,
-    }
-
-
-def _create_record(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
-    keys = ("id", "fields", "createdTime", "lastModifiedTime", "commentCount")
-    document = {key: given[key] for key in keys if key in given}
-    record = _table(simulator, given).create_record(document, simulator.clock.now())
-    return _shown(simulator, record)
-
-
-def _edit_record(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
-    table = _table(simulator, given)
-    moment = given.get("lastModifiedTime")
-    stays_blank = "lastModifiedTime" in given and moment is None
-    record = table.edit_record(
-        given["record"],
-        given.get("fields", {}),
-        parse_time(moment) if moment else simulator.clock.now(),
-        is_user_edit=given.get("is_user_edit", True) and not stays_blank,
-    )
-    if "commentCount" in given:
-        record.comment_count = given["commentCount"]
-    if "createdTime" in given:
-        table.set_created_time(record, parse_time(given["createdTime"]))
-    if moment:
-        record.modified_at = parse_time(moment)
-    if stays_blank:
-        record.modified_at = record.edited_at = None
-    return _shown(simulator, record)
-
-
-def _delete_record(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
-    _table(simulator, given).delete_record(given["record"])
-    return {"deleted": True}
-
-
 def _change_base(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
     base = simulator.account.base(given["base"])
     base.name = given.get("name", base.name)
@@ -113,7 +63,7 @@ def _delete_base(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401
 
 
 def _rename_table(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
-    table = _table(simulator, given)
+    table = find_table(simulator, given)
     table.rename(given["name"])
     return {"id": table.id, "name": table.name}
 
@@ -132,15 +82,15 @@ def _add_sync(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - 
 
 
 def _add_field(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
-    return _table(simulator, given).add_field(given["field"])
+    return find_table(simulator, given).add_field(given["field"])
 
 
 def _change_field(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
-    return _table(simulator, given).change_field(given["field"], given["changes"])
+    return find_table(simulator, given).change_field(given["field"], given["changes"])
 
 
 def _delete_field(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
-    _table(simulator, given).delete_field(given["field"])
+    find_table(simulator, given).delete_field(given["field"])
     return {"deleted": True}
 
 
@@ -222,6 +172,11 @@ def _advance_clock(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN4
     return {"now": simulator.clock.now()}
 
 
+def _expire_attachment(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    simulator.files.expire(given["attachment"], is_renewable=given["is_renewable"])
+    return {"expired": True}
+
+
 def _expire_iterators(simulator: Simulator, _: Arguments) -> Any:  # noqa: ANN401 - JSON
     return {"expired": simulator.iterators.expire()}
 
@@ -267,12 +222,8 @@ def _reset_stats(simulator: Simulator, _: Arguments) -> Any:  # noqa: ANN401 - J
     return {"reset": True}
 
 
-def _dump(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
-    records = _table(simulator, given).records.values()
-    return {"records": [_shown(simulator, record) for record in records]}
-
-
 COMMANDS: Final[dict[str, Callable[[Simulator, Arguments], Any]]] = {
+    **RECORD_COMMANDS,
     "add_field": _add_field,
     "add_oauth_client": _add_oauth_client,
     "add_oauth_grant": _add_oauth_grant,
@@ -284,14 +235,11 @@ COMMANDS: Final[dict[str, Callable[[Simulator, Arguments], Any]]] = {
     "change_token": _change_token,
     "clear_faults": _clear_faults,
     "configure": _configure,
-    "create_record": _create_record,
     "delete_base": _delete_base,
     "delete_field": _delete_field,
-    "delete_record": _delete_record,
     "delete_table": _delete_table,
-    "dump": _dump,
-    "edit_record": _edit_record,
     "expire_access_token": _expire_access_token,
+    "expire_attachment": _expire_attachment,
     "expire_iterators": _expire_iterators,
     "forget_limits": _forget_limits,
     "load": _load,

@@ -56,7 +56,10 @@ class AdminClient:
         fields: dict[str, Any],
         **more: Any,  # noqa: ANN401 - JSON
     ) -> Reply:
-        """Create a record; more: id, createdTime, lastModifiedTime (null: blank), commentCount."""
+        """Create a record.
+
+        More: id, createdTime, lastModifiedTime (null: blank), commentCount or comments.
+        """
         return self.call("create_record", base=base, table=table, fields=fields, **more)
 
     def edit_record(
@@ -79,6 +82,35 @@ class AdminClient:
     def delete_record(self, base: str, table: str, record: str) -> None:
         """Delete a record."""
         self.call("delete_record", base=base, table=table, record=record)
+
+    def add_comment(self, base: str, table: str, record: str, text: str, **more: Any) -> Reply:  # noqa: ANN401 - JSON
+        """Comment on a record; more: id, author, createdTime, parentCommentId, reactions."""
+        where = {"base": base, "table": table, "record": record}
+        return self.call("add_comment", **where, comment={"text": text, **more})
+
+    def edit_comment(
+        self,
+        base: str,
+        table: str,
+        record: str,
+        comment: str,
+        **changes: Any,  # noqa: ANN401 - JSON
+    ) -> Reply:
+        """Change a comment's text or reactions; the record's comment count stays."""
+        where = {"base": base, "table": table, "record": record}
+        return self.call("edit_comment", **where, comment=comment, changes=changes)
+
+    def delete_comment(self, base: str, table: str, record: str, comment: str) -> None:
+        """Delete a comment; its replies stay."""
+        where = {"base": base, "table": table, "record": record}
+        self.call("delete_comment", **where, comment=comment)
+
+    def expire_attachment(self, attachment: str, *, is_renewable: bool = True) -> None:
+        """Let listings give out an address that is over; only get record has a good one.
+
+        Without ``is_renewable`` get record's is over as well.
+        """
+        self.call("expire_attachment", attachment=attachment, is_renewable=is_renewable)
 
     def rename_base(self, base: str, name: str) -> None:
         """Give a base another name."""
@@ -209,6 +241,7 @@ class AdminClient:
         *,
         base: str | None = None,
         table: str | None = None,
+        record: str | None = None,
         page: int | None = None,
         nth: int | None = None,
         times: int | None = 1,
@@ -216,8 +249,12 @@ class AdminClient:
         seed: int = 0,
         **details: Any,  # noqa: ANN401 - JSON
     ) -> int:
-        """Plan one fault for calls of a kind; ``times`` None: for ever. Gives its id."""
-        wanted = {"kind": kind, "base": base, "table": table, "page": page, "nth": nth}
+        """Plan one fault for calls of a kind; ``times`` None: for ever. Gives its id.
+
+        Calls of the kind ``get_file`` have an attachment's id for ``record``.
+        """
+        wanted: dict[str, Any] = {"kind": kind, "base": base, "table": table, "record": record}
+        wanted |= {"page": page, "nth": nth}
         fault = {
             "match": {name: value for name, value in wanted.items() if value is not None},
             "action": {"kind": action, **details},

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from .routes import Route
     from .server import Simulator
 
-COUNTED_KINDS: Final = frozenset({"list_records", "get_record", "create_comment"}) | WRITES_RECORDS
+COUNTED_KINDS: Final = WRITES_RECORDS | frozenset(
+    {"create_comment", "get_record", "list_comments", "list_records"}
+)
 """Calls the quota counts; metadata was seen to go on answering when it is used up."""
 
 

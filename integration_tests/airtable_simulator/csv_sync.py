@@ -15,9 +15,10 @@ from .written_cells import CellWriter
 
 if TYPE_CHECKING:
     from .account import Base, PersonalAccessToken
+    from .record import Cells
     from .routes import Route
     from .server import Simulator
-    from .table import Cells, Table
+    from .table import Table
 
 MOST_ROWS: Final = 10_000
 MOST_COLUMNS: Final = 500

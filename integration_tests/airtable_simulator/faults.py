@@ -15,7 +15,7 @@ from .answers import Answer, Damage
 from .errors import default_body
 from .wire import to_json
 
-MATCH_KEYS: Final = frozenset({"kind", "base", "table", "page", "nth"})
+MATCH_KEYS: Final = frozenset({"kind", "base", "table", "record", "page", "nth"})
 ACTIONS: Final = frozenset(
     {
         "cut_body",
@@ -49,6 +49,8 @@ class Call:
     base: tuple[str, ...] = ()
     table: tuple[str, ...] = ()
     page: int = 1
+    record: str | None = None
+    """An attachment's id for ``get_file``."""
 
 
 @dataclass(slots=True)
@@ -71,6 +73,7 @@ class Rule:
         if (
             match.get("kind", call.kind) != call.kind
             or match.get("page", call.page) != call.page
+            or match.get("record", call.record) != call.record
             or ("base" in match and match["base"] not in call.base)
             or ("table" in match and match["table"] not in call.table)
         ):

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from .formula_functions import Function
     from .formula_parser import Node
     from .formula_values import Value
+    from .record import Record
     from .settings import Settings
-    from .table import FieldDict, Record, Table
+    from .table import FieldDict, Table
 
     Evaluator: TypeAlias = Callable[[Record], Value]
 

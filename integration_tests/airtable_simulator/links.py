@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .account import Base
+    from .record import Cells
     from .server import Simulator
-    from .table import Cells, Table
+    from .table import Table
 
 
 def mirror_links(

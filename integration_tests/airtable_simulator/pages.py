@@ -23,16 +23,19 @@ class Place:
     asked_offset: str | None
 
 
-def build_page(
+def build_page(  # noqa: PLR0913 - what a page is made of
     key: str,
     place: Place,
     page_size: int,
     show: Callable[[str], bytes | None],
     fault: Mapping[str, Any],
+    *,
+    ends_with_null: bool = False,
 ) -> bytes:
     """The JSON of a page; members that are gone are left out, which makes the page shorter.
 
-    Shape: ``{"records":[…],"offset":"itr…/rec…"}``, with ``key`` for ``records``.
+    Shape: ``{"records":[…],"offset":"itr…/rec…"}``, with ``key`` for ``records``; on the last page
+    the offset is absent, or null.
     """
     kind = fault.get("kind")
     iterator = place.iterator
@@ -54,5 +57,6 @@ def build_page(
         offset = iterator.offset_at(end, place.page + 1)
     if kind == "repeat_offset":
         offset = place.asked_offset or offset
-    tail = b"" if offset is None else b',"offset":' + to_json(offset)
+    has_offset = offset is not None or ends_with_null
+    tail = b',"offset":' + to_json(offset) if has_offset else b""
     return b'{"%s":[%s]%s}' % (key.encode(), b",".join(members), tail)

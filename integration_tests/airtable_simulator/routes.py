@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import unquote
 
 OAUTH_TOKEN: Final = "oauth_token"  # noqa: S105 - the name of an endpoint
+GET_FILE: Final = "get_file"
 WRITE_KINDS: Final = {
     "POST": "create_records",
     "PATCH": "update_records",
@@ -23,7 +24,7 @@ class Route:
     base: str | None = None
     table: str | None = None
     record: str | None = None
-    """Also a field's id where a field is meant, and a sync's."""
+    """Also a field's id where a field is meant, an attachment's, and a sync's."""
 
 
 def find_route(method: str, raw_path: str) -> Route:
@@ -34,6 +35,9 @@ def find_route(method: str, raw_path: str) -> Route:
     parts = [unquote(part) for part in raw_path.strip("/").split("/")]
     if (method, parts) == ("POST", ["oauth2", "v1", "token"]):
         return Route(OAUTH_TOKEN)
+    if method == "GET" and parts[:3] == ["files", "v3", "u"]:
+        # /files/v3/u/1/1/1793529000000/<signature>/att…/<name>
+        return Route(GET_FILE, record=parts[7] if len(parts) > 7 else None)
     if parts[:2] == ["v0", "meta"]:
         return _find_meta_route(method, parts[2:])
     return _find_record_route(method, parts[1:]) if parts[0] == "v0" else Route("unknown")
@@ -71,6 +75,8 @@ def _find_record_route(method: str, parts: list[str]) -> Route:  # noqa: PLR0911
             return Route("get_record", base, table, record)
         case "POST", [base, table, "sync", sync_id]:
             return Route("sync_csv", base, table, sync_id)
+        case "GET", [base, table, record, "comments"]:
+            return Route("list_comments", base, table, record)
         case "POST", [base, table, record, "comments"]:
             return Route("create_comment", base, table, record)
         case "POST" | "PATCH" | "PUT" | "DELETE", [base, table]:

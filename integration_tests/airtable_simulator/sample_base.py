@@ -147,7 +147,7 @@ def _attachment(kind: str, number: int) -> dict[str, Any]:
         "height": 1_200,
         "url": root,
         "filename": f"product {number} 📷.jpg",
-        "size": 183_204,
+        "size": 83_204,
         "type": "image/jpeg",
         "thumbnails": {
             name: {"url": f"{root}/{name}", "width": width, "height": width * 3 // 4}

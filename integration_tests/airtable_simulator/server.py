@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from . import errors, formulas
+from . import errors
 from .access import WRITES, open_base
 from .account import Account
 from .admin import run_command
@@ -17,12 +17,13 @@ from .admission import admit
 from .answers import Answer, send, to_answer
 from .clock import Clock, to_http_date
 from .faults import Call, Faults, answer_instead, damage_answer
-from .ids import RECORD_ID, VIEW_ID
+from .files import FileHost
 from .iterators import Iterators
 from .limits import Limits
-from .listing import parse_list_query, to_body
+from .listing import to_body
 from .pages import Place, build_page
-from .routes import OAUTH_TOKEN, find_route
+from .reads import Asked, perform_read
+from .routes import GET_FILE, OAUTH_TOKEN, find_route
 from .settings import Settings
 from .stats import Stats
 from .wire import to_json
@@ -31,8 +32,7 @@ from .writes import perform_write
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from .account import Base, PersonalAccessToken, Record, Table
-    from .listing import ListQuery
+    from .account import Base, PersonalAccessToken
     from .routes import Route
 
 ADMIN_PREFIX: Final = "/_simulator/"
@@ -61,6 +61,7 @@ class Simulator:
         self.limits = Limits()
         self.iterators = Iterators()
         self.faults = Faults()
+        self.files = FileHost()
         self.stats = Stats()
         self._jitter = random.Random(0)  # noqa: S311 - repeatable, not secret
         self._date = (0, "")
@@ -84,7 +85,12 @@ class Simulator:
         answer = Answer(status=0)
         try:
             # Decided at arrival, as Airtable does, so it comes before the latency.
-            verdict = None if route.kind == OAUTH_TOKEN else admit(self, request, route, arrived_at)
+            verdict = None
+            if route.kind == GET_FILE:
+                has_authorization = "Authorization" in request.headers
+                self.stats.note_file(route.record, has_authorization=has_authorization)
+            elif route.kind != OAUTH_TOKEN:
+                verdict = admit(self, request, route, arrived_at)
             if self.settings.latency_ms or self.settings.jitter_ms:
                 await asyncio.sleep(self._latency_seconds())
             answer = (
@@ -92,7 +98,8 @@ class Simulator:
                 if isinstance(verdict, Answer)
                 else await self._reply(request, route, verdict)
             )
-            return await send(answer, request, gzip=self.settings.gzip)
+            gzip = self.settings.gzip and route.kind != GET_FILE
+            return await send(answer, request, gzip=gzip)
         finally:
             self.stats.end(call, answer.status, len(answer.body))
 
@@ -140,7 +147,9 @@ class Simulator:
             if instead is not None:
                 self._begin_penalty(route, action)
                 return instead
-            if token is None:
+            if route.kind == GET_FILE:
+                answer = self._give_file(request)
+            elif token is None:
                 answer = Answer(body=self._give_tokens(request, body))
             else:
                 answer = Answer(body=self._find_answer(request, route, token, body, action))
@@ -163,6 +172,13 @@ class Simulator:
             raise
         self.stats.renewals["granted"] += 1
         return to_json(given)
+
+    def _give_file(self, request: web.Request) -> Answer:
+        status = self.settings.expired_file_status
+        path = request.rel_url.raw_path
+        outcome, answer = self.files.answer(path, self.clock.now(), status)
+        self.stats.files[outcome] += 1
+        return answer
 
     async def _read_parameters(self, request: web.Request, route: Route) -> Any:  # noqa: ANN401 - any JSON
         if route.kind == OAUTH_TOKEN:
@@ -192,7 +208,7 @@ class Simulator:
             tables = (table.id, table.name) if table else (route.table or "",)
         offset = body.get("offset") if isinstance(body, dict) else None
         page = self.iterators.page_number(offset if isinstance(offset, str) else None)
-        return Call(route.kind, bases, tables, page)
+        return Call(route.kind, bases, tables, page, route.record)
 
     def _find_answer(
         self,
@@ -210,13 +226,10 @@ class Simulator:
             return perform_write(self, route, token, body)
         base = open_base(self.account, route, token)
         if route.kind == "base_schema":
-            return self._base_schema(base, request.rel_url.query.getall("include[]", []))
-        table = base.find_table(route.table or "")
-        if table is None:
-            raise errors.permission_or_model()
-        if route.record is not None:
-            return self._get_record(table, route.record, body)
-        return self._list_records(base, table, body, action)
+            query = request.rel_url.query
+            includes = [*query.getall("include[]", []), *query.getall("include", [])]
+            return self._base_schema(base, includes)
+        return perform_read(self, base, Asked(route, body, action, f"http://{request.host}"))
 
     def _whoami(self, token: PersonalAccessToken) -> bytes:
         shown: dict[str, Any] = {"id": token.user_id}
@@ -233,7 +246,7 @@ class Simulator:
             raise errors.permission_or_model()
         bound_to = ("bases", token.token)
         ids = [base.id for base in self.account.visible_bases(token)] if offset is None else []
-        place = self._to_place(offset, bound_to, ids, action)
+        place = self.to_place(offset, bound_to, ids, action)
 
         def show(base_id: str) -> bytes | None:
             base = self.account.bases.get(base_id)
@@ -250,41 +263,17 @@ class Simulator:
         ]
         return b'{"tables":[%s]}' % b",".join(tables)
 
-    def _get_record(self, table: Table, record_id: str, query: dict[str, str]) -> bytes:
-        if not RECORD_ID.fullmatch(record_id):
-            raise errors.not_found()
-        record = table.records.get(record_id)
-        if record is None:
-            raise errors.permission_or_model()
-        by_field_id = query.get("returnFieldsByFieldId") in ("true", "1")
-        return record.to_json(
-            table.projection(None, by_field_id=by_field_id, has_comment_count=False)
-        )
-
-    def _list_records(self, base: Base, table: Table, body: Any, action: dict[str, Any]) -> bytes:  # noqa: ANN401 - any JSON
-        query = parse_list_query(body, table)
-        ids = self._member_ids(table, query) if query.offset is None else []
-        place = self._to_place(query.offset, query.bound_to(base.id, table.id), ids, action)
-        records = table.records
-        projection = table.projection(
-            query.field_ids,
-            by_field_id=query.by_field_id,
-            has_comment_count=query.has_comment_count,
-        )
-
-        def show(record_id: str) -> bytes | None:
-            record = records.get(record_id)
-            return None if record is None else record.to_json(projection)
-
-        return build_page("records", place, query.page_size, show, action)
-
-    def _to_place(
+    def to_place(
         self,
         offset: str | None,
         bound_to: Hashable,
         ids: Sequence[str],
         action: dict[str, Any],
     ) -> Place:
+        """Where a listing goes on, or begins with these members.
+
+        Raises: ``Refusal`` 422 for an offset that is stale, or of another listing.
+        """
         now = self.clock.now()
         if offset is None:
             return Place(self.iterators.begin(bound_to, ids, now), 0, 1, None)
@@ -293,19 +282,3 @@ class Simulator:
         idle_seconds = self.settings.iterator_idle_seconds
         iterator, position, page = self.iterators.go_on(offset, bound_to, now, idle_seconds)
         return Place(iterator, position, page, offset)
-
-    def _member_ids(self, table: Table, query: ListQuery) -> list[str]:
-        keeps = formulas.compile_filter(
-            query.filter_by_formula, table, self.settings, self.clock.now()
-        )
-        records: list[Record] = list(table.records.values())
-        if query.view is not None:
-            view = table.view(query.view)
-            if view is None:
-                is_id = VIEW_ID.fullmatch(query.view) is not None
-                raise errors.view_not_found(query.view, is_id=is_id)
-            if "recordIds" in view:
-                records = [table.records[i] for i in view["recordIds"] if i in table.records]
-        if keeps is not None:
-            records = list(filter(keeps, records))
-        return [record.id for record in records[: query.max_records]]

@@ -12,6 +12,7 @@ AIRTABLE_MAX_URL_LENGTH: Final = 16_000
 WORDS: Final = {
     "blank_comparison": ("false", "error"),
     "blank_modified_time": ("blank", "error"),
+    "last_comments_offset": ("null", "absent"),
 }
 """What settings of two readings may be."""
 
@@ -53,6 +54,12 @@ class Settings:
     """Whether a link moves the modified time of the record at its other end; not known."""
     times_keep_milliseconds: bool = False
     """Whether formulas and dumps know created and modified times to the millisecond."""
+    last_comments_offset: str = "null"
+    """``null`` or ``absent``: the offset on the last page of comments."""
+    serves_attachments: bool = False
+    """Whether attachments are files of the simulator, at addresses made anew by every answer."""
+    expired_file_status: int = 410
+    """What an address answers when its time is over; 403 was seen too."""
     filter_is_honoured: bool = True
     """False: a filter is parsed, then ignored, and all records come."""
     filter_is_rejected: bool = False

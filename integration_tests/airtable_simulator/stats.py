@@ -21,6 +21,11 @@ class Stats:
     """By reason: ``base_limit``, ``token_limit``, ``quota``, ``unauthenticated``."""
     renewals: Counter[str] = field(default_factory=Counter)
     """OAuth's: ``granted``, or the error they were refused with."""
+    files: Counter[str] = field(default_factory=Counter)
+    """Requests for files by outcome: ``sent``, ``expired``, ``unknown``, none for a planned status;
+    and those ``with_authorization``, which no file host should be shown."""
+    by_file: Counter[str] = field(default_factory=Counter)
+    """Requests for each attachment's file, by its id."""
     faults: Counter[str] = field(default_factory=Counter)
     ignored_parameters: Counter[str] = field(default_factory=Counter)
     last_calls: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=KEPT_CALLS))
@@ -38,6 +43,11 @@ class Stats:
             self.by_table[f"{call['base']}/{call['table']}"] += 1
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
+
+    def note_file(self, attachment_id: str | None, *, has_authorization: bool) -> None:
+        """Note a request for a file, whatever comes of it."""
+        self.by_file[attachment_id or ""] += 1
+        self.files["with_authorization"] += has_authorization
 
     def end(self, call: dict[str, Any], status: int, size: int) -> None:
         """Note how a call was answered."""
@@ -57,6 +67,8 @@ class Stats:
             "served_429": self.by_status[429],
             "refused": dict(self.refused),
             "renewals": dict(self.renewals),
+            "files": dict(self.files),
+            "by_file": dict(self.by_file),
             "faults": dict(self.faults),
             "ignored_parameters": dict(self.ignored_parameters),
             "most_in_flight": self.most_in_flight,

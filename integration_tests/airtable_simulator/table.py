@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from .clock import parse_time, to_wire_date, to_wire_time
+from .comments import generate_comments, load_comments
 from .ids import make_id
+from .record import Projection, Record
 from .wire import is_empty, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from .record import Cells
 
 FieldDict = dict[str, Any]
 ViewDict = dict[str, Any]
-Cells = dict[str, Any]
 
 KEPT_PROJECTIONS: Final = 16
 COMPUTED_TYPES: Final = frozenset(
@@ -22,65 +22,11 @@ COMPUTED_TYPES: Final = frozenset(
     | {"lastModifiedTime", "multipleLookupValues", "rollup"}
 )
 """What no user can edit; https://airtable.com/developers/web/api/field-model"""
+ATTACHMENTS: Final = "multipleAttachments"
 
 
 class UnknownModelError(LookupError):
     """A command named a base, table, field, record or token that is not there."""
-
-
-@dataclass(eq=False, slots=True)
-class Projection:
-    """Which cells a listing shows, and under which keys; ``keys`` is JSON key by field id."""
-
-    keys: dict[str, str]
-    has_comment_count: bool
-
-
-@dataclass(eq=False, slots=True)
-class Record:
-    """A record; its cells are keyed by field id and never empty."""
-
-    id: str
-    created_at: float
-    modified_at: float | None
-    """Seconds since 1970; None: LAST_MODIFIED_TIME() is blank."""
-    cells: Cells
-    comment_count: int = 0
-    json: dict[Projection, bytes] = field(default_factory=dict)
-    edited_at: dict[str, float] | None = None
-    """By field id, from the first edit on; until then every cell is as old as the record."""
-
-    def cells_modified_at(self, field_ids: Iterable[str]) -> float | None:
-        """LAST_MODIFIED_TIME() of some fields; None where none of them ever had a cell."""
-        if self.edited_at is None:
-            return self.modified_at if any(key in self.cells for key in field_ids) else None
-        known = self.edited_at
-        return max((known[key] for key in field_ids if key in known), default=None)
-
-    def note_edit(self, field_ids: Iterable[str], at: float) -> None:
-        """Move the modified time, the record's and that of its edited cells."""
-        if self.edited_at is None:
-            since = self.modified_at
-            self.edited_at = {} if since is None else dict.fromkeys(self.cells, since)
-        self.edited_at |= dict.fromkeys(field_ids, at)
-        self.modified_at = at
-
-    def to_json(self, projection: Projection) -> bytes:
-        """The record as a listing shows it; made once for each projection until it changes."""
-        known = self.json.get(projection)
-        if known is not None:
-            return known
-        keys = projection.keys
-        shown: dict[str, Any] = {
-            "id": self.id,
-            "createdTime": to_wire_time(self.created_at),
-            "fields": {keys[key]: cell for key, cell in self.cells.items() if key in keys},
-        }
-        if projection.has_comment_count and self.comment_count:
-            shown["commentCount"] = self.comment_count
-        # A copy of the exact size: the encoder's own buffer would keep ten times the memory.
-        self.json[projection] = made = bytes(memoryview(to_json(shown)))
-        return made
 
 
 class Table:
@@ -93,8 +39,12 @@ class Table:
         self.description: str | None = document.get("description")
         self.fields: list[FieldDict] = [dict(given) for given in document["fields"]]
         self.primary_field_id: str = document.get("primaryFieldId") or self.fields[0]["id"]
-        self.views: list[ViewDict] = [dict(given) for given in document.get("views") or ()]
+        # Airtable never lets a table be without a view.
+        only_view = {"id": make_id("viw", self.id), "name": "Grid view", "type": "grid"}
+        self.views: list[ViewDict] = [dict(one) for one in document.get("views") or [only_view]]
         self.records: dict[str, Record] = {}
+        self.attachment_field_ids: tuple[str, ...] = ()
+        """Fields whose cells are attachments, lookups of attachments among them."""
         self._projections: dict[tuple[Any, ...], Projection] = {}
         self._schema_json: dict[bool, bytes] = {}
         self._field_ids: dict[str, str] = {}
@@ -107,6 +57,9 @@ class Table:
         self._schema_json.clear()
         self._field_ids = {given["name"]: given["id"] for given in self.fields}
         self._field_ids |= {given["id"]: given["id"] for given in self.fields}
+        self.attachment_field_ids = tuple(
+            given["id"] for given in self.fields if _has_attachments(given)
+        )
 
     def _load(self, given: dict[str, Any], now: float) -> None:
         created_at = parse_time(given["createdTime"]) if "createdTime" in given else now
@@ -114,13 +67,17 @@ class Table:
         if "lastModifiedTime" in given:
             moment = given["lastModifiedTime"]
             modified_at = None if moment is None else parse_time(moment)
-        self.records[given["id"]] = Record(
+        self.records[given["id"]] = record = Record(
             id=given["id"],
             created_at=created_at,
             modified_at=modified_at,
             cells=self._to_cells(given.get("fields") or {}),
-            comment_count=given.get("commentCount", 0),
         )
+        if "comments" in given:
+            record.comments = load_comments(given["comments"], record.id, created_at)
+        else:
+            count = given.get("commentCount", 0)
+            record.comments = generate_comments((), count, record.id, created_at)
 
     def _to_cells(self, given: dict[str, Any]) -> Cells:
         ids = self._field_ids
@@ -289,3 +246,8 @@ class Table:
                 key = given["id"]
                 taken = (other.cells.get(key, 0) for other in self.records.values())
                 record.cells[key] = max(taken, default=0) + 1
+
+
+def _has_attachments(given: FieldDict) -> bool:
+    result = (given.get("options") or {}).get("result") or {}
+    return ATTACHMENTS in (given.get("type"), result.get("type"))

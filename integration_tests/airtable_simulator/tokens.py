@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-READ_SCOPES: Final = ("data.records:read", "schema.bases:read")
+READ_SCOPES: Final = ("data.records:read", "data.recordComments:read", "schema.bases:read")
 
 
 @dataclass(slots=True)

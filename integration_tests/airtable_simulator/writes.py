@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from . import errors
 from .access import WRITES_SCHEMA, open_base
-from .clock import to_wire_time
+from .comments import build_comment
 from .csv_sync import sync_csv
 from .ids import RECORD_ID
 from .links import mirror_links
@@ -19,9 +19,10 @@ from .written_cells import READ_ONLY_TYPES, CellWriter
 
 if TYPE_CHECKING:
     from .account import Base, PersonalAccessToken
+    from .record import Cells, Record
     from .routes import Route
     from .server import Simulator
-    from .table import Cells, Record, Table
+    from .table import Table
 
 Json = Any
 MOST_RECORDS: Final = 10
@@ -214,14 +215,15 @@ def _create_comment(
     if not isinstance(text, str) or not text:
         raise errors.invalid_request()
     record = table.record(record_id)
-    record.comment_count += 1
-    record.json.clear()
-    return to_json(
-        {
-            "id": simulator.account.make_id("com"),
-            "author": {"id": token.user_id, "email": token.email, "name": "User 1"},
-            "text": text,
-            "createdTime": to_wire_time(simulator.clock.now()),
-            "lastUpdatedTime": None,
-        }
-    )
+    parent = body.get("parentCommentId")
+    if parent is not None and parent not in [one["id"] for one in record.comments]:
+        raise errors.invalid_request()
+    given = {
+        "id": simulator.account.make_id("com"),
+        "author": {"id": token.user_id, "email": token.email, "name": "User 1"},
+        "text": text,
+        **({} if parent is None else {"parentCommentId": parent}),
+    }
+    made = build_comment(given, simulator.clock.now())
+    record.change_comments((*record.comments, made))
+    return to_json(made)

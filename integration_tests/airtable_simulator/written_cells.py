@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .account import Base, PersonalAccessToken
-    from .table import Cells, FieldDict, Table
+    from .record import Cells
+    from .table import FieldDict, Table
 
 READ_ONLY_TYPES: Final = COMPUTED_TYPES | {"aiText", "externalSyncSource", "manualSort"}
 TEXT_TYPES: Final = frozenset(

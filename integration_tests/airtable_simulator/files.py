@@ -1,0 +1,125 @@
+"""The host of attachments' files: addresses that end after two hours, and what they lead to.
+
+See: https://airtable.com/developers/web/api/field-model#multipleattachments
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from .answers import Answer
+from .ids import make_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .record import Cells
+
+Attachment = dict[str, Any]
+
+LIFE_SECONDS: Final = 7_200.0
+DEFAULT_SIZE: Final = 1_000
+"""Bytes of a file whose attachment does not tell its size, as right after an upload."""
+THUMBNAIL_SIZE: Final = 200
+ADDRESS: Final = re.compile(
+    r"/files(?P<signed>/v3/u/\d+/\d+/(?P<expires_ms>\d+))/(?P<signature>\w+)"
+    r"/(?P<id>att\w+)/[^/]+(?:/(?P<thumbnail>small|large|full))?",
+    re.ASCII,
+)
+
+
+def file_content(attachment_id: str, size: int = DEFAULT_SIZE) -> bytes:
+    """The bytes of an attachment's file, always the same."""
+    return random.Random(attachment_id).randbytes(size)  # noqa: S311 - repeatable, not secret
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An answer for which addresses are made."""
+
+    origin: str
+    """Where the simulator was called, such as ``http://127.0.0.1:8123``."""
+    now: float
+    is_listing: bool
+
+
+class FileHost:
+    """Gives out addresses, and answers for them."""
+
+    def __init__(self) -> None:
+        """Begin without a file."""
+        self._made = 0
+        self._files: dict[str, Attachment] = {}
+        """By id: the attachments that an address was given out for."""
+        self._expired: dict[str, bool] = {}
+        """By id: whether get record gives a good address for one that is over in listings."""
+
+    def expire(self, attachment_id: str, *, is_renewable: bool) -> None:
+        """Let listings give out an address that is over, and get record one that is renewable."""
+        self._expired[attachment_id] = is_renewable
+
+    def renew(self, cells: Cells, field_ids: Iterable[str], reading: Reading) -> Cells:
+        """A record's cells, with new addresses in those of some fields."""
+        renewed = {key: self._renew_cell(cells[key], reading) for key in field_ids if key in cells}
+        return {**cells, **renewed}
+
+    def _renew_cell(self, cell: Any, reading: Reading) -> Any:  # noqa: ANN401 - a cell is anything
+        if not isinstance(cell, list):
+            return cell
+        # A lookup can have nulls and errors between its attachments.
+        return [
+            self._renew_attachment(one, reading) if isinstance(one, dict) and "url" in one else one
+            for one in cell
+        ]
+
+    def _renew_attachment(self, given: Attachment, reading: Reading) -> Attachment:
+        key = given["id"]
+        self._files[key] = given
+        url = self._make_address(given, reading)
+        renewed = {**given, "url": url}
+        if "thumbnails" in given:
+            renewed["thumbnails"] = {
+                name: {**one, "url": f"{url}/{name}"} for name, one in given["thumbnails"].items()
+            }
+        return renewed
+
+    def _make_address(self, given: Attachment, reading: Reading) -> str:
+        """A new address, two hours good.
+
+        Shape: ``http://127.0.0.1:8123/files/v3/u/17/17/1793529000000/QwErTy…/attW8eG2x0ew1Af/a.png``.
+        """
+        self._made += 1
+        expires_at = reading.now + LIFE_SECONDS
+        is_renewable = self._expired.get(given["id"])
+        if is_renewable is not None and (reading.is_listing or not is_renewable):
+            expires_at = reading.now
+        signed = f"/v3/u/{self._made}/{self._made}/{int(expires_at * 1000)}"
+        signature = make_id("", given["id"], signed)
+        name = quote(given.get("filename") or "file", safe="")
+        return f"{reading.origin}/files{signed}/{signature}/{given['id']}/{name}"
+
+    def answer(self, raw_path: str, now: float, expired_status: int) -> tuple[str, Answer]:
+        """What an address leads to, after one word for the outcome."""
+        asked = ADDRESS.fullmatch(raw_path)
+        known = self._files.get(asked["id"]) if asked else None
+        if asked is None or known is None:
+            return "unknown", _refuse(404, b"Not found")
+        if asked["signature"] != make_id("", asked["id"], asked["signed"]):
+            return "unknown", _refuse(403, b"Invalid signature")
+        if now * 1000 >= int(asked["expires_ms"]):
+            return "expired", _refuse(expired_status, b"This address has expired")
+        if asked["thumbnail"]:
+            content = file_content(f"{known['id']}/{asked['thumbnail']}", THUMBNAIL_SIZE)
+            return "sent", Answer(body=content, content_type="image/jpeg")
+        content = file_content(known["id"], known.get("size", DEFAULT_SIZE))
+        return "sent", Answer(
+            body=content, content_type=known.get("type", "application/octet-stream")
+        )
+
+
+def _refuse(status: int, text: bytes) -> Answer:
+    return Answer(status=status, body=text, content_type="text/plain")
