@@ -55,9 +55,10 @@ soak: $(STAMPS)/test  ## Sync for ten minutes amid random faults, and compare; A
 image:  ## Build the container image (IMAGE, BASE_IMAGE).
 	docker build --network=host --build-arg BASE_IMAGE=$(BASE_IMAGE) --tag $(IMAGE) .
 
-image-test: $(STAMPS)/test  ## Run the built image's tests; needs make image.
+image-test: $(STAMPS)/test  ## Run the built image's tests, the standard ones too; needs make image.
 	@CONNECTOR_IMAGE=$(IMAGE) BASE_IMAGE=$(BASE_IMAGE) \
-	  $(BIN)/python -m pytest -m image_tests integration_tests/test_image.py -s $(ARGS)
+	  $(BIN)/python -m pytest -m image_tests -s \
+	  integration_tests/test_image.py integration_tests/test_acceptance.py $(ARGS)
 
 lock: $(STAMPS)/check  ## Resolve all requirements anew and write requirements/*.txt.
 	@sh scripts/lock.sh $(BIN)/uv

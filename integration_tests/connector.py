@@ -34,6 +34,8 @@ REPOSITORY: Final = Path(__file__).resolve().parent.parent
 CONSOLE_SCRIPT: Final = (str(Path(sys.executable).with_name("source-airtable")),)
 FAST_CLOCK: Final = (sys.executable, "-m", "integration_tests.fast_clock")
 LONGEST_RUN_SECONDS: Final = 60.0
+SIGTERM_EXIT_CODE: Final = 143
+"""As of a shell: 128 and the signal's number."""
 SHORTEST_SECRET: Final = 6
 """Characters; shorter ones are no secrets and occur by chance."""
 
@@ -149,9 +151,10 @@ class Run:
 class LiveRun:
     """A run that is still going on, its messages read as they come."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        """Follow a process."""
+    def __init__(self, process: subprocess.Popen[str], stderr: Path) -> None:
+        """Follow a process, whose stderr goes to a file."""
         self.process = process
+        self._stderr = stderr
         self._lines: list[str] = []
 
     def next_of_type(self, message_type: str) -> Message:
@@ -178,7 +181,18 @@ class LiveRun:
         """All messages, those that were read before included, when the run has ended."""
         assert self.process.stdout is not None
         said = "".join(self._lines) + self.process.stdout.read()
-        return Run(self.process.wait(LONGEST_RUN_SECONDS), said, "")
+        exit_code = self.process.wait(LONGEST_RUN_SECONDS)
+        return Run(exit_code, said, self._stderr.read_text("utf-8"))
+
+
+def assert_told_to_end(run: Run) -> None:
+    """The run ended as SIGTERM asks: with whole messages, one of which says so, and no failure."""
+    assert run.exit_code == SIGTERM_EXIT_CODE, run.stderr
+    assert run.stdout.endswith("\n")
+    assert len(run.messages) == run.stdout.count("\n")
+    assert any("Told to end" in line for line in run.logs)
+    assert run.failures == []
+    assert run.stderr == ""
 
 
 @dataclass(frozen=True)
@@ -221,19 +235,21 @@ class Connector:
             files = self._write_files(Path(folder), command, catalog, None)
             # A job in the background ignores interrupts, and so would what it starts.
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            process = subprocess.Popen(  # noqa: S603 - our own script
-                [*(FAST_CLOCK if on_fast_clock else CONSOLE_SCRIPT), command, *files],
-                cwd=REPOSITORY,
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                encoding="utf-8",
-            )
+            stderr = Path(folder, "stderr")
+            with stderr.open("w") as errors:
+                process = subprocess.Popen(  # noqa: S603 - our own script
+                    [*(FAST_CLOCK if on_fast_clock else CONSOLE_SCRIPT), command, *files],
+                    cwd=REPOSITORY,
+                    env=self._environment(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    encoding="utf-8",
+                )
             bound = threading.Timer(LONGEST_RUN_SECONDS, process.kill)
             bound.start()
             try:
-                yield LiveRun(process)
+                yield LiveRun(process, stderr)
             finally:
                 bound.cancel()
                 process.kill()

@@ -1,6 +1,7 @@
-"""Airbyte's standard tests of a source, run in process against the simulator's sample base.
+"""Airbyte's standard tests of a source, run against the simulator's sample base.
 
-What they run stands in ``acceptance-test-config.yml``.
+What they run stands in ``acceptance-test-config.yml``. ``make test`` runs them in process,
+``make image-test`` on the built image, where they are the CDK's own ``image_tests``.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from airbyte_cdk.test.standard_tests import SourceTestSuiteBase
+from airbyte_cdk.test.standard_tests import SourceTestSuiteBase, docker_base
 
 from integration_tests.airtable_simulator import SimulatorProcess
+from integration_tests.container import CONFINED, IMAGE
 from source_airtable.source import SourceAirtable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
     from airbyte_cdk.test.models import ConnectorTestScenario
     from airbyte_cdk.test.standard_tests._job_runner import IConnector
 
@@ -40,8 +43,42 @@ def simulator() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def confined_containers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CDK starts its containers as ours are started, and asks no registry on the internet."""
+    run_as_given = docker_base.run_docker_airbyte_command
+
+    def run_confined(cmd: list[str], *, raise_if_errors: bool = False) -> EntrypointOutput:
+        # Without a value, the variable is handed on.
+        options = [*CONFINED, "--env", "AIRTABLE_API_URL"]
+        return run_as_given([*cmd[:2], *options, *cmd[2:]], raise_if_errors=raise_if_errors)
+
+    monkeypatch.setattr(docker_base, "run_docker_airbyte_command", run_confined)
+    monkeypatch.setattr(docker_base, "fetch_published_spec", lambda *_: None)
+
+
+@pytest.fixture
+def connector_image_override() -> str:
+    """The image that was built by our own Dockerfile, in place of a build by the CDK."""
+    return IMAGE
+
+
+@pytest.fixture
+def read_from_streams() -> str:
+    """Read every stream, where the CDK reads none unless told to."""
+    return "all"
+
+
+@pytest.fixture
+def read_scenarios() -> str:
+    """Read with every configuration, whatever its file is called."""
+    return "all"
+
+
 class TestSuite(SourceTestSuiteBase):
     """Every scenario of ``acceptance-test-config.yml``."""
+
+    connector_name = "source-airtable"  # the base class takes the folder's name
 
     @classmethod
     def get_connector_root_dir(cls) -> Path:

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,24 +13,49 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from integration_tests.airtable_simulator import SimulatorProcess
+from integration_tests.airtable_simulator import SimulatorProcess, synthetic_account
+from integration_tests.bases import a_base, a_record, a_table
+from integration_tests.connector import (
+    a_catalog,
+    a_config,
+    a_stream_with_ids,
+    a_tenant,
+    assert_told_to_end,
+)
+from integration_tests.container import (
+    BASE_IMAGE,
+    CONFINED,
+    IMAGE,
+    docker,
+    options_of,
+    run_connector,
+    started_connector,
+    stop,
+)
 from scripts.sync_to_duckdb import Account
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
+    from integration_tests.connector import Tenant
+
 pytestmark = pytest.mark.image_tests
 
-IMAGE = os.environ.get("CONNECTOR_IMAGE", "source-airtable:dev")
-BASE_IMAGE = os.environ.get("BASE_IMAGE", "docker.io/airbyte/python-connector-base:4.0.0")
-# The host's network reaches the simulator; everything else is what a strict cluster grants.
-CONFINED = (
-    *("--rm", "--network=host", "--read-only", "--tmpfs", "/tmp"),  # noqa: S108 - in the container
-    *("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--memory", "512m"),
-)
 MOST_MEGABYTES_OVER_BASE = 300
+MOST_MEGABYTES_OF_A_READ = 200
 START_RUNS = 3
+READ_BASES = 20
+"""Of 1,000 records each; a single base would be read at 500 records a second."""
+READ = ("read", "--config", "/config/config.json", "--catalog", "/config/catalog.json")
+# Runs a command, and writes the most memory that it held at once, in kilobytes, to stderr.
+WITH_PEAK = (
+    "import resource, subprocess, sys\n"
+    "code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)\n"
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)\n"
+    "sys.exit(code)\n"
+)
 
 Message = dict[str, Any]
 
@@ -46,27 +69,23 @@ def account() -> Iterator[Account]:
 
 
 @pytest.fixture
-def config_path(account: Account, tmp_path: Path) -> Path:
-    """The configuration of the sample account, where the image's user can read it."""
+def folder(tmp_path: Path) -> Path:
+    """A folder that the image's user can read."""
     tmp_path.chmod(0o755)
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps(account.to_connector_config()), "utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def config_path(account: Account, folder: Path) -> Path:
+    """The configuration of the sample account."""
+    return write_json(folder / "config.json", account.to_connector_config())
+
+
+def write_json(path: Path, content: Message) -> Path:
+    """Write a file that the image's user can read."""
+    path.write_text(json.dumps(content), "utf-8")
     path.chmod(0o644)
     return path
-
-
-def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a docker command and give back how it ended."""
-    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607 - docker is wherever PATH says
-
-
-def run_connector(
-    *arguments: str, folder: Path | None = None, api_url: str | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run a command of the connector in a confined container, the folder mounted as ``/config``."""
-    mount = () if folder is None else ("--volume", f"{folder}:/config:ro")
-    environment = () if api_url is None else ("--env", f"AIRTABLE_API_URL={api_url}")
-    return docker("run", *CONFINED, *mount, *environment, IMAGE, *arguments)
 
 
 def messages_of(run: subprocess.CompletedProcess[str], message_type: str) -> list[Message]:
@@ -89,6 +108,16 @@ def shortest_seconds(*arguments: str) -> float:
         return time.perf_counter() - started
 
     return min(seconds() for _ in range(START_RUNS))
+
+
+def peak_megabytes(
+    image: str, *command: str, folder: Path | None = None, api_url: str | None = None
+) -> float:
+    """The most memory that a command holds at once in a confined container."""
+    options = options_of(folder, api_url)
+    run = docker("run", *options, "--entrypoint", "python", image, "-c", WITH_PEAK, *command)
+    assert run.returncode == 0, run.stderr
+    return int(run.stderr.splitlines()[-1]) * 1024 / 1e6
 
 
 def test_user_is_not_root() -> None:
@@ -133,7 +162,7 @@ def test_check(account: Account, config_path: Path) -> None:
 def test_check_of_a_wrong_token(account: Account, config_path: Path) -> None:
     """``check`` of a wrong token fails by its status, and ends well all the same."""
     wrong = Account(token="patUnknownToken.0000", api_url=account.api_url)  # noqa: S106 - no secret
-    config_path.write_text(json.dumps(wrong.to_connector_config()), "utf-8")
+    write_json(config_path, wrong.to_connector_config())
     run = run_connector(
         *("check", "--config", "/config/config.json"),
         folder=config_path.parent,
@@ -167,14 +196,10 @@ def test_discover_and_read(account: Account, config_path: Path) -> None:
     )
     assert discover.returncode == 0, discover.stdout + discover.stderr
     streams = messages_of(discover, "CATALOG")[0]["catalog"]["streams"]
-    catalog_path = config_path.with_name("catalog.json")
-    catalog_path.write_text(
-        json.dumps({"streams": [configured(each) for each in streams]}), "utf-8"
-    )
-    catalog_path.chmod(0o644)
+    write_json(config_path.with_name("catalog.json"), a_catalog(streams))
 
     read = run_connector(
-        *("read", "--config", "/config/config.json", "--catalog", "/config/catalog.json"),
+        *READ,
         folder=config_path.parent,
         api_url=account.api_url,
     )
@@ -184,22 +209,69 @@ def test_discover_and_read(account: Account, config_path: Path) -> None:
     assert read_names == {stream["name"] for stream in streams}
 
 
-def configured(stream: Message) -> Message:
-    """The stream as a full refresh of a configured catalog has it."""
-    return {"stream": stream, "sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
+def test_stop_while_waiting_for_a_page(airtable: SimulatorProcess, folder: Path) -> None:
+    """A container that is stopped while Airtable is silent ends at once, with 143 and no state."""
+    base = a_base("Held", a_table("Slow", records=250))
+    write_read_of(a_tenant(airtable, base), folder)
+    airtable.admin.plan_fault(
+        "list_records", "delay", base=base["id"], page=2, seconds=60, times=None
+    )
+    airtable.admin.reset_stats()
+    with started_connector(*READ, folder=folder, api_url=airtable.url) as (name, live):
+        while live.is_going_on and airtable.admin.stats()["faults"] == {}:
+            pass
+        run = stop(name, live)
+    airtable.admin.clear_faults()
+
+    assert_told_to_end(run)
+    assert run.states == []
 
 
-def test_size_and_start() -> None:
-    """The image adds a bounded size to its base; how fast both start is shown."""
-    base_megabytes, megabytes_in_all = megabytes(BASE_IMAGE), megabytes(IMAGE)
+def test_stop_while_writing(airtable: SimulatorProcess, folder: Path) -> None:
+    """A container that is stopped while it writes ends at the end of a line, with 143."""
+    records = [a_record(Name="long " * 2_000) for _ in range(2_000)]
+    write_read_of(a_tenant(airtable, a_base("Long", a_table("Long", records=records))), folder)
+    with started_connector(*READ, folder=folder, api_url=airtable.url) as (name, live):
+        live.next_of_type("RECORD")
+        run = stop(name, live)
+
+    assert_told_to_end(run)
+    assert 0 < len(run.of_type("RECORD")) < len(records)
+    assert run.states == []
+
+
+def write_read_of(tenant: Tenant, folder: Path) -> None:
+    """Write what a read of all tables of a tenant takes."""
+    write_json(folder / "config.json", a_config(tenant.token))
+    streams = [a_stream_with_ids(base, table) for base in tenant.bases for table in base["tables"]]
+    write_json(folder / "catalog.json", a_catalog(streams))
+
+
+def test_size_start_and_memory(airtable: SimulatorProcess, folder: Path) -> None:
+    """The image adds a bounded size to its base, a read takes bounded memory; all is shown."""
+    bases = synthetic_account(bases=READ_BASES)["bases"]
+    write_read_of(a_tenant(airtable, *bases), folder)
+    added_megabytes = megabytes(IMAGE) - megabytes(BASE_IMAGE)
+    read_peak = peak_megabytes(
+        *(IMAGE, "source-airtable", *READ), folder=folder, api_url=airtable.url
+    )
     table = Table(title="image", title_justify="left")
-    for column in ("", "MB", "start, s"):
+    for column in ("", "image, MB", "start, s", "peak memory, MB"):
         table.add_column(column, justify="right" if column else "left")
-    bare_seconds = shortest_seconds(BASE_IMAGE, "python", "-c", "pass")
-    spec_seconds = shortest_seconds(IMAGE, "spec")
-    table.add_row("base, bare Python", f"{base_megabytes:.0f}", f"{bare_seconds:.2f}")
-    table.add_row("connector, spec", f"{megabytes_in_all:.0f}", f"{spec_seconds:.2f}")
+    bare, spec = ("python", "-c", "pass"), ("source-airtable", "spec")
+    table.add_row("base, bare Python", *figures(BASE_IMAGE, *bare))
+    table.add_row("connector, spec", *figures(IMAGE, *spec))
+    records = sum(len(table["records"]) for base in bases for table in base["tables"])
+    table.add_row(f"connector, read of {records:,} records", "", "", f"{read_peak:.0f}")
     Console().print()
     Console().print(table)
 
-    assert megabytes_in_all - base_megabytes < MOST_MEGABYTES_OVER_BASE
+    assert added_megabytes < MOST_MEGABYTES_OVER_BASE
+    assert read_peak < MOST_MEGABYTES_OF_A_READ
+
+
+def figures(image: str, *command: str) -> Iterator[str]:
+    """The size of an image; the time and memory that a command takes in it."""
+    yield f"{megabytes(image):.0f}"
+    yield f"{shortest_seconds('--entrypoint', command[0], image, *command[1:]):.2f}"
+    yield f"{peak_megabytes(image, *command):.0f}"
