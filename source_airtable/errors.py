@@ -20,7 +20,9 @@
 
 A message is the class's `cause` and `remedy`, which are constant, followed by the facts of the
 case. Facts are ids, names, statuses and error types; never a token, a cell value or a query.
-README's table of errors is made from the same two attributes.
+README's table of errors is made from the same two attributes. What a remedy asks for depends on how
+the source signs in, so that it says both: a personal access token is edited, an OAuth grant is
+given anew.
 """
 
 from __future__ import annotations
@@ -31,13 +33,19 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils import AirbyteTracedException
 
 TOKENS_PAGE = "https://airtable.com/create/tokens"
+INTEGRATIONS_PAGE = "https://airtable.com/create/oauth"
+
+_WHERE_BASES_ARE_CHOSEN = (
+    f"with a personal access token at {TOKENS_PAGE}, section Access; with OAuth by "
+    "re-authenticating the source and choosing on Airtable's page"
+)
 
 
 class AirtableError(AirbyteTracedException):
     """A failure with a cause, a remedy and facts, which the CDK reports as a trace message.
 
     >>> str(BaseNotFoundError(base="appLkNDICXNqxSDhG"))
-    'Airtable shows no such base to this token. Check the … (base: appLkNDICXNqxSDhG)'
+    'A base is not among those that Airtable lets this source read. … (base: appLkNDICXNqxSDhG)'
     """
 
     cause: ClassVar[str] = "Airtable could not be read."
@@ -81,8 +89,9 @@ class InvalidConfigError(ConfigError):
 
 
 class InvalidTokenError(ConfigError):
-    """Airtable answers 401: the token is mistyped, revoked or deleted.
+    """Airtable answers 401: the personal access token is mistyped, revoked or deleted.
 
+    With OAuth it is GrantLostError.
     See https://airtable.com/developers/web/api/authentication
     """
 
@@ -117,8 +126,9 @@ class MissingScopeError(ConfigError):
 
     cause = "The access token lacks a scope that this sync needs."
     remedy = (
-        f"Open the token at {TOKENS_PAGE}, add the scope named here, save, and test the connection "
-        "again. The connector needs data.records:read and schema.bases:read."
+        f"Personal access token: add the scope named here at {TOKENS_PAGE}. OAuth: add it to the "
+        f"integration at {INTEGRATIONS_PAGE}, and re-authenticate the source. Then test the "
+        "connection again. The connector needs data.records:read and schema.bases:read."
     )
 
 
@@ -127,27 +137,27 @@ class NoBaseError(ConfigError):
 
     cause = "No base is left to read."
     remedy = (
-        f"Add bases or workspaces to the token at {TOKENS_PAGE} (section Access), or correct the "
-        "settings base_ids and table_ids."
+        f"Share bases or workspaces with the source ({_WHERE_BASES_ARE_CHOSEN}), or correct "
+        "the settings base_ids and table_ids."
     )
 
 
 class BaseNotFoundError(ConfigError):
     """A base that the settings or the catalog name cannot be seen, or not be read, by the token."""
 
-    cause = "A base is not among those that Airtable lets this token read."
+    cause = "A base is not among those that Airtable lets this source read."
     remedy = (
-        f"Share the base with the token at {TOKENS_PAGE} (section Access; the token's owner needs "
-        "at least the read role on it), or correct the setting base_ids."
+        f"Share the base with the source ({_WHERE_BASES_ARE_CHOSEN}; whoever made the token or "
+        "signed in needs at least the read role on it), or correct the setting base_ids."
     )
 
 
 class TableNotFoundError(ConfigError):
     """A table that the settings or the catalog name does not exist for this token."""
 
-    cause = "A table is not among those that Airtable shows to this token."
+    cause = "A table is not among those that Airtable shows to this source."
     remedy = (
-        "It may have been deleted, or its base is no longer shared with the token. Refresh the "
+        "It may have been deleted, or its base is no longer shared with the source. Refresh the "
         "connection's schema (Airbyte: Schema, Refresh source schema), or correct the setting "
         "table_ids. The setting on_missing_table lets a sync go on without the table."
     )
@@ -161,9 +171,9 @@ class AccessDeniedError(ConfigError):
 
     cause = "Airtable refuses access, or what was asked for no longer exists."
     remedy = (
-        f"Check at {TOKENS_PAGE} that the base is shared with the token, that the token has the "
-        "scopes data.records:read and schema.bases:read, and that its owner still has the read "
-        "role on the base."
+        f"Check that the base is shared with the source ({_WHERE_BASES_ARE_CHOSEN}), that it has "
+        "the scopes data.records:read and schema.bases:read, and that whoever made the token or "
+        "signed in still has the read role on the base."
     )
 
 

@@ -13,6 +13,7 @@ from source_airtable.errors import (
     BaseNotFoundError,
     ConfigError,
     ContractError,
+    InvalidTokenError,
     TransientError,
 )
 
@@ -42,6 +43,16 @@ def test_cause_and_remedy(error: type[AirtableError]) -> None:
     """Each error has a cause and a remedy of its own, in sentences."""
     assert all(text.endswith(".") and text[0].isupper() for text in (error.cause, error.remedy))
     assert {"cause", "remedy"} <= set(vars(error))
+
+
+def test_remedy_for_each_way_of_signing_in() -> None:
+    """What sends people to their personal access token tells those who use OAuth what to do."""
+    about_tokens = {error for error in LEAVES if errors.TOKENS_PAGE in error.remedy}
+    about_both = {error for error in about_tokens if "re-authenticat" in error.remedy}
+
+    # With OAuth, a refused token is a GrantLostError.
+    assert about_tokens - about_both == {InvalidTokenError}
+    assert len(about_both) == 4
 
 
 def test_tree_in_the_docstring() -> None:
