@@ -1,259 +1,239 @@
-"""PyAirbyte copies the sample base into DuckDB, again and again: incremental for every stream.
+"""PyAirbyte copies bases into DuckDB, again and again: sample, hostile and real ones.
 
-PyAirbyte changes much of its process when it is imported, so it runs in one of its own, which
-writes what it found as one line of JSON.
+Every cell is compared with what the simulator holds, by ``duckdb_truth``; those of the real bases
+with their own JSON.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import os
-import subprocess
-import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from integration_tests.airtable_simulator import SimulatorProcess, sample_account
-from integration_tests.airtable_simulator.sample_schema import BASE_ID, field_id, table_id
-from integration_tests.bases import a_base, a_field, a_record, a_table
-from integration_tests.connector import CONSOLE_SCRIPT, REPOSITORY, a_config
+from integration_tests.airtable_simulator.sample_schema import BASE_ID
+from integration_tests.connector import a_config
+from integration_tests.duckdb_truth import SYSTEM_TYPES, columns_of, differences, expected_row
+from integration_tests.hostile_bases import HOSTILE_BASES, MANY_NAMES, NAMES, OTHER_TWIN, TWIN
+from integration_tests.pyairbyte_program import needs_pyairbyte, read_with_pyairbyte, tables_of
+from integration_tests.real_bases import ARE_ABSENT, REASON, real_bases
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
     from pathlib import Path
 
     from integration_tests.connector import Message
 
-pytestmark = pytest.mark.skipif(
-    sys.version_info >= (3, 13) or importlib.util.find_spec("airbyte") is None,
-    reason="PyAirbyte is not installed (requirements/sync.txt), or has no such Python yet",
-)
+pytestmark = needs_pyairbyte
 
-LONGEST_RUN_SECONDS: Final = 120
-PRODUCTS: Final = table_id("products")
-HOSTILE: Final = a_base(
-    "Hostile",
-    a_table(
-        "Names",
-        *(a_field(name) for name in ("Due Date", "due_date", "a.b", "a-b", "名前", "é", "1st")),
-        a_field("_airtable_id"),
-        records=[
-            a_record(
-                **{
-                    "Name": "n",
-                    "Due Date": "0",
-                    "due_date": "1",
-                    "a.b": "2",
-                    "a-b": "3",
-                    "名前": "4",
-                    "é": "5",
-                    "1st": "6",
-                    "_airtable_id": "7",
-                }
-            )
-        ],
+Key = tuple[str, str]
+"""A base's and a table's id."""
+
+OWN_BASES: Final = (*sample_account()["bases"], *HOSTILE_BASES)
+REAL_BASES: Final = () if ARE_ABSENT else tuple(real_bases())
+BASES: Final = {base["id"]: base for base in (*OWN_BASES, *REAL_BASES)}
+TABLES: Final[dict[Key, Message]] = {
+    (base["id"], table["id"]): table for base in BASES.values() for table in base["tables"]
+}
+OWN: Final = [(base["id"], table["id"]) for base in OWN_BASES for table in base["tables"]]
+REAL: Final = [key for key in TABLES if key not in OWN]
+
+START: Final = "2026-11-18T10:00:00.000Z"
+CREATED: Final = "recCreatedBetween"
+
+
+def text_fields(table: Message) -> list[str]:
+    """The ids of a table's text fields."""
+    return [one["id"] for one in table["fields"] if one["type"] == "singleLineText"]
+
+
+def an_edited_table(base: Message) -> Key:
+    """The base's largest table with a text field."""
+    with_text = [table for table in base["tables"] if text_fields(table)]
+    return base["id"], max(with_text, key=lambda table: len(table["records"]))["id"]
+
+
+def edited_text(key: Key) -> str:
+    """The text field that is edited in a table."""
+    return text_fields(TABLES[key])[0]
+
+
+EDITED: Final = [an_edited_table(base) for base in (*OWN_BASES[:2], *REAL_BASES[:2])]
+CHANGES: Final = [
+    ["advance_clock", {"seconds": 7200}],  # past the look-back, so that only changes are read
+    *(
+        [command, {"base": key[0], "table": key[1], **what, "fields": {edited_text(key): "edited"}}]
+        for key in EDITED
+        for command, what in (
+            ("edit_record", {"record": TABLES[key]["records"][0]["id"]}),
+            ("create_record", {"id": CREATED}),
+        )
     ),
-)
-
-PROGRAM: Final = """
-import contextlib, json, os, sys
-given = json.load(sys.stdin)
-out = sys.stdout
-with contextlib.redirect_stdout(sys.stderr):
-    import airbyte
-    from airbyte.caches import DuckDBCache
-    import duckdb
-    from integration_tests.airtable_simulator import AdminClient
-    admin = AdminClient(given["url"])
-    source = airbyte.get_source(
-        "source-airtable", config=given["config"], local_executable=given["executable"]
-    )
-    source.select_all_streams()
-    found = []
-    for step in given["steps"]:
-        for command, arguments in step.get("before", []):
-            admin.call(command, **arguments)
-        admin.reset_stats()
-        cache = DuckDBCache(db_path=step["database"], cache_dir=given["folder"])
-        result = source.read(cache=cache, force_full_refresh=step.get("full", False))
-        names = {name: dataset.to_sql_table().name for name, dataset in result.items()}
-        processed = result.processed_records
-        cache.close()
-        tables = {}
-        with duckdb.connect(step["database"], read_only=True) as database:
-            for stream, table in names.items():
-                relation = database.sql(f'select * from "{table}" order by _airtable_id')
-                columns = [c for c in relation.columns if not c.startswith("_airbyte_")]
-                rows = [dict(zip(relation.columns, row)) for row in relation.fetchall()]
-                tables[stream] = [{c: row[c] for c in columns} for row in rows]
-        calls = admin.stats(last=0)["by_kind"].get("list_records", 0)
-        found.append({"processed": processed, "calls": calls, "tables": tables})
-json.dump(found, out, default=str)
-"""
+]
 
 
-def read_with_pyairbyte(
-    simulator: SimulatorProcess, folder: Path, steps: list[Message]
-) -> list[Message]:
-    """Run reads one after another; of each: processed records, calls, and tables by stream."""
-    given = {
-        "url": simulator.url,
-        "config": a_config(simulator.token),
-        "executable": CONSOLE_SCRIPT[0],
-        "folder": str(folder),
-        "steps": [{**step, "database": str(folder / step["database"])} for step in steps],
-    }
-    environment = {
-        **os.environ,
-        "AIRTABLE_API_URL": simulator.url,
-        "AIRBYTE_OFFLINE_MODE": "1",
-        "DO_NOT_TRACK": "1",
-        "AIRBYTE_LOGGING_ROOT": str(folder / "logs"),
-        "AIRBYTE_CACHE_ROOT": str(folder),
-        "NO_PROXY": "127.0.0.1",
-        "PYTHONPATH": str(REPOSITORY),
-    }
-    ended = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", PROGRAM],
-        input=json.dumps(given),
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=LONGEST_RUN_SECONDS,
-        check=False,
-    )
+@dataclass(frozen=True)
+class Left:
+    """What one read left in DuckDB, and what the simulator held then."""
 
-    assert ended.returncode == 0, ended.stderr[-2000:]
-    found: list[Message] = json.loads(ended.stdout)
-    return found
+    read: Message
+    truth: dict[Key, list[Message]]
+
+    @cached_property
+    def tables(self) -> dict[Key, tuple[dict[str, str], list[Message]]]:
+        """Types by column, and rows, of each table."""
+        by_stream = tables_of(self.read)
+        found = {}
+        for base_id, in_base in TABLES:
+            streams = [name for name in by_stream if name.endswith(f"/{in_base}")]
+            # Streams of tables with equal ids have their base's id in their name.
+            (stream,) = (name for name in streams if len(streams) == 1 or base_id in name)
+            found[base_id, in_base] = by_stream[stream]
+        assert len(found) == len(by_stream)
+        return found
+
+    def rows(self, key: Key) -> dict[str, Message]:
+        """The rows of a table by record id."""
+        return {row["_airtable_id"]: row for row in self.tables[key][1]}
+
+    def wrong_cells(self, keys: Sequence[Key]) -> list[Any]:
+        """The cells that are not as the truth says, and records that are not there exactly once."""
+        wrong: list[Any] = []
+        for key in keys:
+            _, rows = self.tables[key]
+            by_id = {row["_airtable_id"]: row for row in rows}
+            ids = sorted(record["id"] for record in self.truth[key])
+            if [row["_airtable_id"] for row in rows] != ids:
+                wrong.append((key, len(ids), len(rows)))
+            for record in self.truth[key]:
+                expected = expected_row(BASES[key[0]], TABLES[key], record)
+                wrong += [
+                    (*key, record["id"], *cell)
+                    for cell in differences(expected, by_id.get(record["id"], {}))
+                ]
+        return wrong
+
+
+def lefts_of(folder: Path, *steps: Message) -> list[Left]:
+    """What each of some reads left, with a simulator of their own; the truth is that of the end."""
+    with SimulatorProcess("--sample", "--no-limits") as simulator:
+        simulator.admin.set_clock(START)
+        simulator.admin.load({"bases": [base for base in BASES.values() if base["id"] != BASE_ID]})
+        wanted = {"config": a_config(simulator.token), "steps": steps}
+        (source,) = read_with_pyairbyte(simulator.url, folder, wanted)
+        assert source["failure"] is None
+        truth = {key: simulator.admin.dump(*key) for key in TABLES}
+    return [Left(read, truth) for read in source["reads"]]
+
+
+@dataclass(frozen=True)
+class Reads:
+    """All reads."""
+
+    incremental: list[Left]
+    full: list[Left]
 
 
 @pytest.fixture(scope="module")
-def simulator() -> Iterator[SimulatorProcess]:
-    """The sample base and one of hostile names, with a clock that stands still."""
-    with SimulatorProcess("--sample", "--no-limits") as running:
-        running.admin.set_clock("2026-11-18T10:00:00.000Z")
-        running.admin.load({"bases": [HOSTILE]})
-        yield running
+def reads(tmp_path_factory: pytest.TempPathFactory) -> Reads:
+    """Two incremental reads with changes between them; beside them, two full refreshes."""
+    again = {"database": "again.duckdb"}
+    in_full = {"database": "in_full.duckdb", "full": True}
+    folders = [tmp_path_factory.mktemp(name) for name in ("incremental", "full")]
+    with ThreadPoolExecutor() as workers:
+        incremental = workers.submit(lefts_of, folders[0], again, {**again, "before": CHANGES})
+        full = workers.submit(lefts_of, folders[1], in_full, in_full)
+    return Reads(incremental.result(), full.result())
 
 
-EDITED: Final = sample_account()["bases"][0]["tables"]
-"""The sample's tables, to pick records from."""
+def test_types(reads: Reads) -> None:
+    """Each table has a column of the type that README promises for each field, and no other."""
+    for left in (reads.incremental[-1], reads.full[-1]):
+        wanted = {
+            key: {**SYSTEM_TYPES, **{one.name: one.type for one in columns_of(table)}}
+            for key, table in TABLES.items()
+        }
+
+        assert {key: types for key, (types, _) in left.tables.items()} == wanted
 
 
-@pytest.fixture(scope="module")
-def reads(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> list[Message]:
-    """Three incremental reads with changes before the last one, and two full refreshes."""
-    folder = tmp_path_factory.mktemp("pyairbyte")
-    cells = {field_id("products", "Name"): "edited"}
-    where: Message = {"base": BASE_ID, "table": PRODUCTS}
-    changes = [
-        ("advance_clock", {"seconds": 10}),
-        ("edit_record", {**where, "record": edited_product(), "fields": cells}),
-        (
-            "create_record",
-            {**where, "id": "recCreatedBetween", "fields": {**cells}},
-        ),
-    ]
-    rest = [("advance_clock", {"seconds": 7200})]
-    return read_with_pyairbyte(
-        simulator,
-        folder,
-        [
-            {"database": "incremental.duckdb"},
-            {"database": "incremental.duckdb", "before": rest},
-            {"database": "incremental.duckdb", "before": changes},
-            {"database": "full.duckdb", "full": True},
-            {"database": "full.duckdb", "full": True},
-        ],
-    )
+def test_cells_of_full_refresh(reads: Reads) -> None:
+    """After two full refreshes each cell is as the simulator has it, each record there once."""
+    assert reads.full[1].wrong_cells(OWN) == []
 
 
-def edited_product() -> str:
-    """The id of the product that is edited between two reads."""
-    products = next(table for table in EDITED if table["id"] == PRODUCTS)
-    record_id: str = products["records"][0]["id"]
-    return record_id
+def test_cells_of_incremental_reads(reads: Reads) -> None:
+    """After a second incremental read, too, edited and created records included."""
+    assert reads.incremental[1].wrong_cells(list(TABLES)) == []
 
 
-def rows_of(read: Message, table: str) -> list[Message]:
-    """The rows of the stream of a table's id."""
-    (rows,) = (rows for name, rows in read["tables"].items() if name.endswith(table))
-    found: list[Message] = rows
-    return found
+@pytest.mark.skipif(ARE_ABSENT, reason=REASON)
+def test_cells_of_real_bases(reads: Reads) -> None:
+    """Each cell of the real bases is as their own JSON has it."""
+    document = {key: TABLES[key]["records"] for key in REAL}
+
+    assert sum(map(len, document.values())) > 1_078
+    assert Left(reads.full[1].read, document).wrong_cells(REAL) == []
+    assert Left(reads.incremental[0].read, document).wrong_cells(REAL) == []
 
 
-def without_moments(read: Message) -> dict[str, list[Message]]:
-    """The tables without the moments at which they were read."""
-    return {
-        name: [{key: row[key] for key in row if key != "_airtable_as_of"} for row in rows]
-        for name, rows in read["tables"].items()
+def test_full_refreshes_are_equal(reads: Reads) -> None:
+    """A second full refresh reads everything anew and leaves equal tables."""
+    first, second = reads.full
+    count = sum(len(records) for records in second.truth.values())
+
+    assert [first.read["processed"], second.read["processed"]] == [count, count]
+    assert second.tables == first.tables
+
+
+def test_second_incremental_read_changes_little(reads: Reads) -> None:
+    """A second incremental read makes one call a table, and reads and changes what has changed."""
+    first, second = reads.incremental
+    changed = {
+        (key, record_id)
+        for key in TABLES
+        for record_id, row in second.rows(key).items()
+        if first.rows(key).get(record_id) != row
     }
+    wanted = {(key, one) for key in EDITED for one in (TABLES[key]["records"][0]["id"], CREATED)}
+
+    assert (second.read["processed"], second.read["calls"]) == (len(wanted), len(TABLES))
+    assert changed == wanted
 
 
-def test_second_read_changes_nothing(reads: list[Message]) -> None:
-    """A second read makes one call for each table and leaves the tables as they were."""
-    first, second = reads[:2]
+def test_edits_and_creations_arrive(reads: Reads) -> None:
+    """An edited record replaces its row, and a created one has one of its own."""
+    first, second = reads.incremental
+    for key in EDITED:
+        (column,) = (
+            one.name for one in columns_of(TABLES[key]) if one.field["id"] == edited_text(key)
+        )
+        before, after = first.rows(key), second.rows(key)
 
-    assert first["processed"] > 1_500
-    assert second["processed"] == 0
-    assert second["calls"] == len(second["tables"])
-    assert second["tables"] == first["tables"]
-
-
-def test_changes_arrive(reads: list[Message]) -> None:
-    """An edit and a creation between two reads arrive, and nothing else changes."""
-    before = {row["_airtable_id"]: row for row in rows_of(reads[1], PRODUCTS)}
-    after = {row["_airtable_id"]: row for row in rows_of(reads[2], PRODUCTS)}
-    changed = {key for key, row in after.items() if before.get(key) != row}
-
-    assert changed == {edited_product(), "recCreatedBetween"}
-    assert {after[key]["name"] for key in changed} == {"edited"}
-    assert before.keys() <= after.keys()
-    assert len(rows_of(reads[2], PRODUCTS)) == len(after)
+        assert after.keys() - before.keys() == {CREATED}
+        assert after[TABLES[key]["records"][0]["id"]][column] == after[CREATED][column] == "edited"
 
 
-def test_full_refreshes_are_equal(reads: list[Message]) -> None:
-    """Two full refreshes give equal tables, equal to those of the incremental reads."""
-    assert without_moments(reads[3]) == without_moments(reads[4]) == without_moments(reads[2])
-
-
-def test_hostile_names(reads: list[Message]) -> None:
+def test_hostile_names(reads: Reads) -> None:
     """Names that a destination would mix up arrive in columns of their own."""
-    (row,) = rows_of(reads[0], HOSTILE["tables"][0]["id"])
-    system = {column for column in row if column.startswith("_airtable_")}
-    cells = sorted(str(row[column]) for column in row.keys() - system)
+    table = MANY_NAMES["tables"][0]
+    (row,) = reads.full[1].rows((MANY_NAMES["id"], table["id"])).values()
+    ids = {one["name"]: one["id"].lower() for one in table["fields"]}
 
-    assert set("01234567") <= set(cells) | {
-        str(row[column]) for column in system if "fld" in column
-    }
-
-
-def _as_json(value: Any) -> Any:  # noqa: ANN401 - a cell
-    return json.loads(value) if isinstance(value, str) else value
+    assert row[f"due_date_{ids['due_date']}"] == str(NAMES.index("due_date"))
+    assert row[f"___{ids['名前']}"] == str(NAMES.index("名前"))
+    assert row["_1st"] == str(NAMES.index("1st"))
 
 
-def test_values_equal_airtables(simulator: SimulatorProcess, reads: list[Message]) -> None:
-    """Texts, numbers and lists arrive as Airtable has them."""
-    truth = {one["id"]: one["fields"] for one in simulator.admin.dump(BASE_ID, PRODUCTS)}
-    for row in rows_of(reads[2], PRODUCTS):
-        cells = truth[row["_airtable_id"]]
-        price = cells.get(field_id("products", "Unit price"))
-        # Beside "Unit price (€)", of which a destination leaves the same name.
-        arrived = row[f"unit_price_{field_id('products', 'Unit price').lower()}"]
-        assert row["name"] == cells.get(field_id("products", "Name"))
-        assert (None if arrived is None else float(arrived)) == price
-        assert row["sku"] == cells.get(field_id("products", "SKU"))
-        assert _as_json(row["allergens"]) == cells.get(field_id("products", "Allergens"))
+def test_twins(reads: Reads) -> None:
+    """A duplicated base, of which all ids below it are equal, arrives beside the first one."""
+    names = [
+        row["name"]
+        for base in (TWIN, OTHER_TWIN)
+        for row in reads.full[1].rows((base["id"], base["tables"][0]["id"])).values()
+    ]
 
-
-def test_moments_equal_airtables(simulator: SimulatorProcess, reads: list[Message]) -> None:
-    """Moments arrive to the second."""
-    orders = table_id("orders")
-    truth = {one["id"]: one["fields"] for one in simulator.admin.dump(BASE_ID, orders)}
-    for row in rows_of(reads[2], orders):
-        created = truth[row["_airtable_id"]][field_id("orders", "Created")]
-        assert str(row["created"])[:19] == created[:19].replace("T", " ")
+    assert names == ["of the first", "of the other"]

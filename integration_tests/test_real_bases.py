@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from jsonschema import Draft7Validator, FormatChecker, validators
 
-from integration_tests.airtable_simulator import fill_empty_tables
-from integration_tests.airtable_simulator.wire import is_empty
-from integration_tests.connector import REPOSITORY, a_catalog, a_tenant
+from integration_tests.connector import a_catalog, a_tenant
+from integration_tests.real_bases import (
+    ARE_ABSENT,
+    REASON,
+    is_error_value,
+    is_same,
+    real_bases,
+    sent_cells,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,14 +25,7 @@ if TYPE_CHECKING:
     from integration_tests.airtable_simulator import SimulatorProcess
     from integration_tests.connector import Message, Run
 
-FOLDER: Final = Path(os.environ.get("REAL_BASES", REPOSITORY.parent / "shared" / "real_bases"))
-WITH_RECORDS: Final = ("all_field_types", "cmip_data_request")
-SCHEMAS_ONLY: Final = ("crm_template", "shop")
-GENERATED_RECORDS_PER_TABLE: Final = 40
-
-pytestmark = pytest.mark.skipif(
-    not FOLDER.is_dir(), reason=f"the real bases are not at {FOLDER} (REAL_BASES names the folder)"
-)
+pytestmark = pytest.mark.skipif(ARE_ABSENT, reason=REASON)
 
 Key = tuple[str, str]
 """A base's and a table's id."""
@@ -61,17 +58,9 @@ StrictValidator: Final = validators.extend(  # type: ignore[no-untyped-call]  # 
 @pytest.fixture(scope="module")
 def tables() -> dict[Key, Message]:
     """All tables with their records, by base and table id."""
-    documents = [json.loads((FOLDER / f"{name}.json").read_text("utf-8")) for name in WITH_RECORDS]
-    documents += [
-        fill_empty_tables(
-            json.loads((FOLDER / f"{name}.json").read_text("utf-8")), GENERATED_RECORDS_PER_TABLE
-        )
-        for name in SCHEMAS_ONLY
-    ]
     return {
         (base["id"], table["id"]): {"base": base, **table}
-        for document in documents
-        for base in document["bases"]
+        for base in real_bases()
         for table in base["tables"]
     }
 
@@ -111,23 +100,6 @@ def columns_by_field_id(stream: Message) -> dict[str, str]:
     }
 
 
-def sent_cells(table: Message, record: Message) -> dict[str, Any]:
-    """The cells of a record by field id, as Airtable sends them: none that are empty."""
-    ids = {given["name"]: given["id"] for given in table["fields"]}
-    return {ids.get(key, key): cell for key, cell in record["fields"].items() if not is_empty(cell)}
-
-
-def is_same(value: Any, cell: Any) -> bool:  # noqa: ANN401 - a cell is anything
-    """Whether a value is what was sent; true is not 1, but 7 may have been 7.0."""
-    if isinstance(value, bool) != isinstance(cell, bool):
-        return False
-    if isinstance(value, list) and isinstance(cell, list):
-        return len(value) == len(cell) and all(map(is_same, value, cell))
-    if isinstance(value, dict) and isinstance(cell, dict):
-        return value.keys() == cell.keys() and all(is_same(value[key], cell[key]) for key in cell)
-    return bool(value == cell)
-
-
 def is_fitting_part(value: Any, cell: Any) -> bool:  # noqa: ANN401 - a cell is anything
     """Whether a value is null, or an array of what was sent with nulls for what does not fit."""
     if value is None:
@@ -144,13 +116,6 @@ def is_fitting_part(value: Any, cell: Any) -> bool:  # noqa: ANN401 - a cell is 
     if isinstance(value, dict) and isinstance(cell, dict):
         return all(one is None or is_same(one, cell[key]) for key, one in value.items())
     return False
-
-
-def is_error_value(cell: Any) -> bool:  # noqa: ANN401 - a cell is anything
-    """Whether Airtable says with the cell that it has no value for it."""
-    return (
-        isinstance(cell, dict) and len(cell) == 1 and not {"error", "specialValue"}.isdisjoint(cell)
-    )
 
 
 def lost_cells(
