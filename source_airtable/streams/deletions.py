@@ -12,8 +12,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from airbyte_cdk.sources.types import Record
-
 from source_airtable.streams.sync_state import to_utc_text
 
 if TYPE_CHECKING:
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from source_airtable.config import IncrementalSettings
+    from source_airtable.records import RecordData
     from source_airtable.streams.sync_state import SyncState
     from source_airtable.streams.table_share import Converter, WholeScan
 
@@ -85,8 +84,8 @@ class DeletionTracker:
         self._gone = (self.known_ids | emitted) - present
         return present - self.known_ids - emitted
 
-    def iter_tombstones(self, scan: WholeScan, as_of: datetime) -> Iterator[Record]:
-        """Emit a tombstone for each record that was found to be gone.
+    def iter_tombstones(self, scan: WholeScan, as_of: datetime) -> Iterator[RecordData]:
+        """Give a tombstone for each record that was found to be gone.
 
         Comes when the records that turned up are emitted: they are known from then on.
         """
@@ -95,8 +94,7 @@ class DeletionTracker:
         if self.known_ids is not None:
             self.known_ids = (self.known_ids | frozenset(scan.emitted)) - self._gone
         for record_id in sorted(self._gone):
-            data = self._converter.to_tombstone(record_id, to_utc_text(as_of))
-            yield Record(data, self._stream_name)
+            yield self._converter.to_tombstone(record_id, to_utc_text(as_of))
         if self._gone:
             LOGGER.info("Stream %s: %d records are deleted.", self._stream_name, len(self._gone))
         self._keep_within_bounds()

@@ -142,7 +142,9 @@ class EngineStreams:
                 return AccountRecordConverter(table, stream.json_schema)
 
             saved = state_of_table(saved_state, table.key)
-            return _share_of_records(stream, table, build_converter, saved)
+            share = _share_of_records(stream, table, build_converter, saved)
+            share.told_name = f"{stream.name} (table {table.table_name})"
+            return share
 
         def of_links(table: TableSchema) -> TableShare:
             return LinkShare(stream.name, table, writer)

@@ -10,6 +10,8 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airbyte_cdk.sources.types import Record
+
 from source_airtable.schema.digest import digest_columns
 from source_airtable.schema.volatility import why_volatile
 from source_airtable.streams.deletions import DeletionTracker
@@ -20,8 +22,6 @@ from source_airtable.streams.table_share import RecordShare
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
-
-    from airbyte_cdk.sources.types import Record
 
     from source_airtable.api.wire_types import RecordDict
     from source_airtable.config import IncrementalSettings
@@ -73,10 +73,10 @@ class IncrementalShare(RecordShare):
             ((column.name, column.field["id"], column.json_schema) for column in columns),
         )
         volatile = why_volatile(self.table, (column.field["id"] for column in columns))
-        facts = TableFacts(self.stream_name, self._digest, volatile, now)
+        facts = TableFacts(self.told_name, self._digest, volatile, now)
         self._plan = plan_scan(self._saved, facts, self._settings)
         self._deletions = DeletionTracker(
-            self.converter, self.stream_name, self._settings, self._plan.state
+            self.converter, self.told_name, self._settings, self._plan.state
         )
         self._deletions.warn_where_off()
         self.tracks_ids = self._deletions.is_on
@@ -116,7 +116,8 @@ class IncrementalShare(RecordShare):
     def finish(self, scan: WholeScan) -> Iterator[Record]:
         """Emit a tombstone for each record that is gone."""
         if self._now is not None and self._as_of is not None:
-            yield from self._deletions.iter_tombstones(scan, self._as_of)
+            for data in self._deletions.iter_tombstones(scan, self._as_of):
+                yield Record(data, self.stream_name)
         yield from super().finish(scan)
 
     def new_state(self) -> dict[str, Any] | None:

@@ -189,16 +189,14 @@ class SharedScan:
             share.widen()
             if widest is not None:
                 LOGGER.info(
-                    "Stream %s: table %s is read in full, since stream %s shares the scan.",
-                    share.stream_name,
-                    self.table.table_name,
-                    widest.stream_name,
+                    "Stream %s is read in full: stream %s, which shares the scan, needs it.",
+                    share.told_name,
+                    widest.told_name,
                 )
             elif since is not None:
                 LOGGER.info(
-                    "Stream %s: table %s is read from %s on, since another stream shares the scan.",
-                    share.stream_name,
-                    self.table.table_name,
+                    "Stream %s: reading what changed after %s, for a stream that shares the scan.",
+                    share.told_name,
                     to_utc_text(since),
                 )
 

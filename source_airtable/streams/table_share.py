@@ -54,6 +54,8 @@ class TableShare:
     def __init__(self, stream_name: str, table: TableSchema) -> None:
         self.stream_name = stream_name
         self.key: TableKey = table.key
+        self.told_name = stream_name
+        """What the log calls it; a stream of several tables adds which one is meant."""
 
     @property
     def field_ids(self) -> tuple[FieldId, ...]:
@@ -154,7 +156,7 @@ class RecordShare(TableShare):
             LOGGER.warning(
                 "Stream %s: these columns have no field in Airtable any more and are null: %s. "
                 "Refresh the connection's schema to drop them.",
-                self.stream_name,
+                self.told_name,
                 ", ".join(self.converter.columns_without_field),
             )
         return None
@@ -180,11 +182,10 @@ class RecordShare(TableShare):
                 else f"select the column {self.converter.errors_column} to keep them"
             )
             LOGGER.info(
-                "Stream %s: %d cells of table %s did not fit their column (formula errors, NaN and "
-                "the like) and are null there: %s.",
-                self.stream_name,
+                "Stream %s: %d cells did not fit their column (formula errors, NaN and the like) "
+                "and are null there: %s.",
+                self.told_name,
                 self.converter.misfits,
-                self.table.table_name,
                 where,
             )
         yield from ()
