@@ -25,13 +25,19 @@ from airbyte_cdk.sources.utils.slice_logger import DebugSliceLogger
 from airbyte_cdk.utils import AirbyteTracedException
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as to_status_message
 
-from source_airtable.errors import BaseNotFoundError, MissingScopeError, TableNotFoundError
+from source_airtable.errors import (
+    AirtableError,
+    BaseNotFoundError,
+    MissingScopeError,
+    TableNotFoundError,
+)
 from source_airtable.schema.discovery import Discovery
 from source_airtable.streams.account_streams import ACCOUNT_STREAMS
 from source_airtable.streams.catalog import json_schema_to_read
 from source_airtable.streams.engine_streams import EngineStreams
 from source_airtable.streams.matching import StreamMatcher
-from source_airtable.streams.table_stream import AccountStream, TableStream
+from source_airtable.streams.metadata import DECLARED_STREAMS
+from source_airtable.streams.table_stream import Account, AccountStream, TableStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,7 +51,6 @@ if TYPE_CHECKING:
     from source_airtable.config import Config
     from source_airtable.streams.matching import Matches
     from source_airtable.streams.read_queue import ReadQueue
-    from source_airtable.streams.table_stream import Account
 
 LOGGER = logging.getLogger("airbyte.source_airtable")
 
@@ -89,8 +94,11 @@ class Sync:
         configured = once_each(configured)
         streams = [one.stream for one in configured]
         of_account = [stream for stream in streams if stream.name in ACCOUNT_STREAMS]
-        # What Airtable says of tables beyond their columns is much, in a large account.
-        discovery = Discovery(self._client, self._config, keep_declared=bool(of_account))
+        discovery = Discovery(
+            self._client,
+            self._config,
+            keep_declared=any(stream.name in DECLARED_STREAMS for stream in of_account),
+        )
         matcher = StreamMatcher(discovery, filters_bases=bool(self._config.base_ids))
         account = self._read_account(matcher) if of_account else None
         matches = matcher.match(
@@ -114,7 +122,10 @@ class Sync:
         self._raise_for_failures(len(streams))
 
     def _read_account(self, matcher: StreamMatcher) -> Account:
-        return matcher.read_account(may_miss_bases=self._config.on_missing_table == "skip")
+        try:
+            return matcher.read_account(may_miss_bases=self._config.on_missing_table == "skip")
+        except AirtableError as error:
+            return Account(error=error)
 
     def _build_streams(
         self,

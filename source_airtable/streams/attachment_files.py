@@ -58,7 +58,7 @@ class AttachmentFileShare(AttachmentShare):
         super().__init__(stream_name, table, writer, client)
         self._files = files
         # Rows of a large table are more than memory should hold.
-        self._rows = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the share is finished
+        self._rows = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the share
         self._failed: Counter[str] = Counter()
 
     def rows_of(self, records: Sequence[RecordDict]) -> list[Record]:
@@ -71,7 +71,7 @@ class AttachmentFileShare(AttachmentShare):
         """Transfer the files, several at a time, and emit each row with its file."""
         transferred = 0
         self._rows.seek(0)
-        with self._rows, ThreadPoolExecutor(FILES_AT_A_TIME, "attachment") as workers:
+        with ThreadPoolExecutor(FILES_AT_A_TIME, "attachment") as workers:
             while lines := list(islice(self._rows, FILES_AT_A_TIME)):
                 self._files.pulse()
                 for record in workers.map(self._transfer, map(orjson.loads, lines)):
@@ -79,6 +79,10 @@ class AttachmentFileShare(AttachmentShare):
                     yield record
         if transferred or self._failed:
             self._tell_end(transferred)
+
+    def close(self) -> None:
+        """Forget the rows."""
+        self._rows.close()
 
     def _transfer(self, row: Row) -> Record:
         """Give the record of a row, with its file or with the reason why it has none."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airbyte_cdk.sources.streams import NO_CURSOR_STATE_KEY
 from airbyte_cdk.sources.streams.concurrent.cursor import FinalStateCursor
 
+from source_airtable.errors import BaseNotFoundError, TableNotFoundError
 from source_airtable.streams.sync_state import VERSION
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ class StreamCursor(FinalStateCursor):
             if key is not None and state is not None:
                 self._states[key] = state
 
+    def goes_on_without(self, failure: Exception) -> bool:  # noqa: ARG002 - for streams of more tables
+        """Tell whether the stream may be complete without the table that fails so."""
+        return False
+
     def close_partition(self, partition: Partition) -> None:
         """Do nothing: a scan says itself when it is complete, which may be later."""
 
@@ -66,6 +71,22 @@ class AccountCursor(StreamCursor):
     Shape: `{"version": 1, "tables": {"appLkNDICXNqxSDhG/tblltp8DGLhqbUmjK": {…}}}`, with for each
     table the state that its own stream would have.
     """
+
+    def __init__(
+        self,
+        stream_name: str,
+        message_repository: MessageRepository,
+        tables: int,
+        *,
+        skips_missing: bool = False,
+    ) -> None:
+        super().__init__(stream_name, message_repository, tables)
+        self._skips_missing = skips_missing
+
+    def goes_on_without(self, failure: Exception) -> bool:
+        """Tell whether a table, or its base, is gone, and the settings allow to go on."""
+        is_gone = isinstance(failure, (TableNotFoundError, BaseNotFoundError))
+        return is_gone and self._skips_missing
 
     def _combine(self, states: dict[TableKey, dict[str, Any]]) -> dict[str, Any] | None:
         if not states:

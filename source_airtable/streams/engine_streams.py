@@ -123,7 +123,12 @@ class EngineStreams:
             if stream.name in FIELD_TYPE_OF_ITEMS:
                 field_type = FIELD_TYPE_OF_ITEMS[stream.name]
                 tables = [table for table in tables if fields_of_type(table, field_type)]
-            cursor = AccountCursor(stream.name, self._message_repository, len(tables))
+            cursor = AccountCursor(
+                stream.name,
+                self._message_repository,
+                len(tables),
+                skips_missing=self._config.on_missing_table == "skip",
+            )
             partitions = [
                 self._scan_of(table).add(stream.name, partial(build_share, table), cursor)
                 for table in tables

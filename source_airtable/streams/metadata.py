@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from source_airtable.streams.cursor import StreamCursor
     from source_airtable.streams.table_stream import Account, AccountStream
 
-METADATA_STREAMS = ("bases", "tables", "fields", "views")
+METADATA_STREAMS = frozenset({"bases", "tables", "fields", "views"})
+DECLARED_STREAMS = METADATA_STREAMS - {"bases"}
+"""The streams that want more of a table than what its columns are made of, which may be much."""
 
 Row = dict[str, Any]
 NamedTable = tuple["TableSchema", str]

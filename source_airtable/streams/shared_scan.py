@@ -121,6 +121,13 @@ class SharedScan:
                 shares[partition] = partition.build_share()
             except Exception as failure:  # noqa: BLE001, PERF203 - the other streams go on
                 yield from self._close(partition, failure)
+        try:
+            yield from self._serve(shares)
+        finally:
+            for share in shares.values():
+                share.close()
+
+    def _serve(self, shares: Mapping[SharePartition, TableShare]) -> Iterator[QueueItem]:
         scan = TableScan(self.table, list(shares.values()), self._client, self._queue)
         try:
             yield from pack(self._iter_records(scan))
@@ -150,7 +157,12 @@ class SharedScan:
         self, partition: SharePartition, failure: Exception | None = None
     ) -> Iterator[QueueItem]:
         """End a share: behind its last record come its failure, if it has one, and its end."""
-        if failure is not None:
+        if failure is not None and partition.cursor.goes_on_without(failure):
+            LOGGER.warning(
+                "Stream %s goes on without a table: %s", partition.stream_name(), failure
+            )
+            partition.cursor.leave()
+        elif failure is not None:
             self._failures[partition.stream_name()] = failure
             yield StreamThreadException(failure, partition.stream_name())
         with self._lock:

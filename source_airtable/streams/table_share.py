@@ -94,6 +94,9 @@ class TableShare:
         """Give the state to go on from, when the share is complete; None where there is none."""
         return None
 
+    def close(self) -> None:
+        """Give back what the share holds outside of memory, complete or not."""
+
 
 class Converter(Protocol):
     """What makes the data of a stream's records from those of a table."""
