@@ -6,9 +6,11 @@ import string
 import tracemalloc
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from source_airtable.streams import record_ids as record_ids_module
 from source_airtable.streams.record_ids import RecordIdSet
 
 IDS = st.text(st.sampled_from("recAB0"), max_size=20) | st.from_regex(r"rec[A-Za-z0-9]{14}")
@@ -18,7 +20,6 @@ ODD_IDS = st.text("recAé\x00 ", max_size=9) | st.text(max_size=8).filter(
     lambda id_: "\n" not in id_
 )
 
-RECORD_COUNT = 100_000
 MOST_BYTES_A_RECORD = 20
 
 
@@ -60,9 +61,22 @@ def test_ids_of_other_forms(record_ids: list[str]) -> None:
     assert (len(set(record_ids)), False) == (len(ids), any(map(ids.add, record_ids)))
 
 
-def test_memory_of_many_ids() -> None:
-    """100,000 ids take no more than 20 bytes each."""
-    record_ids = some_ids(RECORD_COUNT)
+@given(st.lists(ODD_IDS, max_size=40), st.integers(1, 40))
+def test_ids_that_become_many(record_ids: list[str], most: int) -> None:
+    """Where ids become too many for few buckets, none is lost and none comes twice."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(record_ids_module, "_MOST_IN_FEW_BUCKETS", most)
+        ids = RecordIdSet()
+        told = [ids.add(record_id) for record_id in record_ids]
+
+    assert sorted(ids) == sorted(set(record_ids))
+    assert (sum(told), len(ids)) == (len(set(record_ids)),) * 2
+
+
+@pytest.mark.parametrize("count", [2_000, 19_000, 100_000])
+def test_memory_of_ids(count: int) -> None:
+    """However many they are, ids take no more than 20 bytes each."""
+    record_ids = some_ids(count)
     tracemalloc.start()
     try:
         ids = RecordIdSet()
