@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from integration_tests.airtable_simulator.process import SimulatorProcess
-from scripts.bench_account import write_link_account
+from scripts.bench_account import write_account_of_items
 from scripts.bench_neighbour import Neighbour
 from scripts.bench_process import CONSOLE_SCRIPT, LONGEST_RUN_SECONDS, run_measured
+from source_airtable.streams.account_streams import ACCOUNT_STREAMS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from scripts.bench_scenarios import Scenario
 
@@ -41,6 +42,8 @@ class Measurement:
     records: int
     records_per_second: float
     calls: int
+    record_calls: int
+    """Those of the calls that list records."""
     refusals: int
     cpu_seconds: float
     peak_megabytes: float
@@ -65,7 +68,7 @@ def _measure_served(scenario: Scenario, simulator: SimulatorProcess, work: Path)
     arguments = [scenario.command, "--config", str(config)]
     path = ""
     if scenario.command == "read":
-        streams = discover(config, environment)
+        streams = discover(config, environment, scenario.account_streams)
         catalog = work / "catalog.json"
         catalog.write_text(json.dumps(configure(streams)))
         arguments += ["--catalog", str(catalog)]
@@ -90,6 +93,7 @@ def _measure_served(scenario: Scenario, simulator: SimulatorProcess, work: Path)
         records=records,
         records_per_second=records / usage.wall_seconds,
         calls=stats["calls"] - neighbour.calls,
+        record_calls=stats["by_kind"].get("list_records", 0) - neighbour.calls,
         refusals=stats["served_429"] - neighbour.refusals,
         cpu_seconds=usage.cpu_seconds,
         peak_megabytes=usage.peak_megabytes,
@@ -103,7 +107,7 @@ def _serve(scenario: Scenario, work: Path) -> SimulatorProcess:
     if not scenario.linked_ids:
         return SimulatorProcess("--synthetic", scenario.synthetic, *scenario.serving)
     account = work / "account.json"
-    write_link_account(scenario, account)
+    write_account_of_items(scenario, account)
     return SimulatorProcess(*scenario.serving, bases=[account])
 
 
@@ -113,8 +117,10 @@ def environment_for(url: str) -> dict[str, str]:
     return {**kept, "AIRTABLE_API_URL": url, "NO_PROXY": "127.0.0.1"}
 
 
-def discover(config: Path, environment: dict[str, str]) -> list[dict[str, Any]]:
-    """Discover the streams with the console script."""
+def discover(
+    config: Path, environment: dict[str, str], account_streams: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """Discover the tables' streams with the console script, and these of the whole account."""
     discovered = subprocess.run(  # noqa: S603 - our own program
         [*CONSOLE_SCRIPT, "discover", "--config", str(config)],
         env=environment,
@@ -127,7 +133,8 @@ def discover(config: Path, environment: dict[str, str]) -> list[dict[str, Any]]:
     streams: list[dict[str, Any]] = next(
         said["catalog"]["streams"] for said in messages if said["type"] == "CATALOG"
     )
-    return streams
+    left_out = ACCOUNT_STREAMS.keys() - set(account_streams)
+    return [stream for stream in streams if stream["name"] not in left_out]
 
 
 def configure(streams: list[dict[str, Any]]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from source_airtable.api.rate_limit import (
@@ -28,8 +28,12 @@ class Scenario:
     cell_bytes: int = 24
     linked_ids: int = 0
     """With any, the account is one of link cells, each an array of so many record ids."""
+    attachments: int = 0
+    """How many an account of link cells has in each record, beside a text cell."""
     serving: tuple[str, ...] = LIMITS_OFF
     command: str = "read"
+    account_streams: tuple[str, ...] = ()
+    """What is read of the whole account, besides each table."""
     settings: tuple[tuple[str, int], ...] = ()
     """Settings of the source, besides its token."""
     output_bytes_per_second: int | None = None
@@ -68,6 +72,12 @@ class Scenario:
         )
 
 
+# Records of about 1 kB, with four links and two attachments each; read twice, the second time with
+# what is to be had of the same scans.
+TABLES_ONLY: Final = Scenario(
+    bases=2, tables=5, records=2_000, fields=3, linked_ids=2, attachments=2, cell_bytes=300
+)
+
 # fmt: off
 SCENARIOS: Final = {
     "many-bases": Scenario(bases=10, tables=2, records=1_000, serving=USUAL_LATENCY),
@@ -84,6 +94,10 @@ SCENARIOS: Final = {
     ),
     "big-cells": Scenario(bases=2, tables=5, records=200, fields=3, cell_bytes=100_000),
     "links": Scenario(bases=1, tables=5, records=300, fields=3, linked_ids=2_000),
+    "tables-only": TABLES_ONLY,
+    "tables-and-more": replace(
+        TABLES_ONLY, account_streams=("records", "links", "attachments"),
+    ),
     "slow-consumer": Scenario(
         bases=2, tables=5, records=1_000, fields=10, cell_bytes=300,
         output_bytes_per_second=2_000_000,

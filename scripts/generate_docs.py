@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,9 @@ from airbyte_cdk.models import FailureType
 from source_airtable.api.error_handler import ERROR_ROWS, OTHERWISE, UNREADABLE_BODY
 from source_airtable.errors import AirtableError
 from source_airtable.schema.field_types import FIELD_TYPES, UNKNOWN_TYPE
+from source_airtable.schema.json_schema import PRIMARY_KEY
+from source_airtable.schema.names import DELETED_AT_COLUMN
+from source_airtable.streams.account_streams import ACCOUNT_STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -68,6 +72,15 @@ UPSTREAM: Final[Mapping[str, tuple[str, str]]] = {
     **dict.fromkeys(("multipleLookupValues", "lookup"), _UPSTREAM_LOOKUP),
     UNKNOWN_TYPE.name: ("discovery fails", "no failure"),
 }
+TABLE_STREAM: Final = (
+    "`base/table/table id`, one for each table",
+    "a record, a column for each field",
+    f"`{PRIMARY_KEY}`",
+    "full refresh, incremental",
+    "`schema.bases:read`, `data.records:read`",
+    "these are the scans: one for 100 records",
+)
+TYPE_NAMES: Final = {"string": "text", "array": "array of objects"}
 MARK: Final = re.compile(
     r"<!-- (?P<part>[a-z]+): made by `make docs` -->.*?<!-- /(?P=part) -->", re.DOTALL
 )
@@ -103,6 +116,55 @@ def moves_table() -> str:
         upstream, change = UPSTREAM[row.name]
         rows.append((name, upstream, row.holds, change))
     return _table(("Airtable's type", "Airbyte's connector (4.6)", "here", "what changes"), rows)
+
+
+def streams_table() -> str:
+    """List the streams, those of tables as one, with what each needs and costs."""
+    header = ("stream", "a row is", "primary key", "modes", "scopes", "extra calls")
+    rows = [
+        (
+            f"`{row.name}`",
+            row.holds,
+            _names(row.primary_key),
+            "full refresh, incremental" if row.is_incremental else "full refresh",
+            _names(row.scopes),
+            row.extra_calls,
+        )
+        for row in ACCOUNT_STREAMS.values()
+    ]
+    return _table(header, [TABLE_STREAM, *rows])
+
+
+def columns_table(stream_name: str) -> str:
+    """List the columns of a stream of the whole account."""
+    row = ACCOUNT_STREAMS[stream_name]
+    rows = [
+        (f"`{name}`", _type_name(declared), _role(name, row.primary_key), _description(declared))
+        for name, declared in row.json_schema(with_tombstones=True)["properties"].items()
+    ]
+    return _table(("column", "type", "note", "what it holds"), rows)
+
+
+def _role(column: str, primary_key: Sequence[str]) -> str:
+    if column == DELETED_AT_COLUMN:
+        return "with `incremental.detect_deletions` only"
+    return "key" if column in primary_key else ""
+
+
+def _description(declared: Mapping[str, Any]) -> str:
+    return str(declared.get("description", "as in Airtable"))
+
+
+def _type_name(declared: Mapping[str, Any]) -> str:
+    if "format" in declared:
+        return str(declared["format"])
+    types = [declared["type"]] if isinstance(declared["type"], str) else declared["type"]
+    name = next(name for name in types if name != "null")
+    return TYPE_NAMES.get(name, str(name))
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def errors_table() -> str:
@@ -171,6 +233,8 @@ def _first_paragraph(docstring: str) -> str:
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "options": options_table,
     "form": form_tables,
+    "streams": streams_table,
+    **{name: partial(columns_table, name) for name in ACCOUNT_STREAMS},
     "types": types_table,
     "moves": moves_table,
     "errors": errors_table,

@@ -128,7 +128,8 @@ class MissingScopeError(ConfigError):
     remedy = (
         f"Personal access token: add the scope named here at {TOKENS_PAGE}. OAuth: add it to the "
         f"integration at {INTEGRATIONS_PAGE}, and re-authenticate the source. Then test the "
-        "connection again. The connector needs data.records:read and schema.bases:read."
+        "connection again. The connector needs data.records:read and schema.bases:read, and for "
+        "the stream comments data.recordComments:read."
     )
 
 
@@ -172,8 +173,9 @@ class AccessDeniedError(ConfigError):
     cause = "Airtable refuses access, or what was asked for no longer exists."
     remedy = (
         f"Check that the base is shared with the source ({_WHERE_BASES_ARE_CHOSEN}), that it has "
-        "the scopes data.records:read and schema.bases:read, and that whoever made the token or "
-        "signed in still has the read role on the base."
+        "the scopes data.records:read and schema.bases:read (for the stream comments "
+        "data.recordComments:read, too), and that whoever made the token or signed in still has "
+        "the read role on the base."
     )
 
 

@@ -8,8 +8,19 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from scripts.generate_docs import PACKAGE, PAGES, PARTS, ROOT, UPSTREAM, fill, parts_of
+from scripts.generate_docs import (
+    PACKAGE,
+    PAGES,
+    PARTS,
+    ROOT,
+    UPSTREAM,
+    columns_table,
+    fill,
+    parts_of,
+    streams_table,
+)
 from source_airtable.schema.field_types import FIELD_TYPES, UNKNOWN_TYPE
+from source_airtable.streams.account_streams import ACCOUNT_STREAMS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,9 +30,9 @@ ARCHITECTURE: Final = ROOT / "docs" / "architecture.md"
 LINKING: Final = (*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md")
 
 PARTS_OF_PAGES: Final = {
-    "README.md": ["options", "types", "errors"],
+    "README.md": ["options", "streams", "types", "errors"],
     "airbyte_ui.md": ["form"],
-    "airtable.md": ["options", "types", "errors", "retries"],
+    "airtable.md": ["options", "streams", *ACCOUNT_STREAMS, "types", "errors", "retries"],
     "architecture.md": ["modules"],
     "migrating.md": ["moves"],
 }
@@ -64,6 +75,30 @@ def test_fill_of_an_outdated_page() -> None:
 def test_every_type_is_compared_with_upstream() -> None:
     """The table about moving has each field type, and no other."""
     assert UPSTREAM.keys() == {*FIELD_TYPES, UNKNOWN_TYPE.name}
+
+
+def test_streams_table() -> None:
+    """The table of streams has a row for those of tables, and one for each of the account's."""
+    rows = streams_table().splitlines()[2:]
+
+    assert rows[0].startswith("| `base/table/table id`, one for each table | ")
+    assert [row.split("`")[1] for row in rows[1:]] == list(ACCOUNT_STREAMS)
+    assert rows[-1] == (
+        "| `links` | a linked record of a cell | `base_id`, `table_id`, `record_id`, `field_id`, "
+        "`position` | full refresh | `schema.bases:read`, `data.records:read` | none: from the "
+        "scans of the tables |"
+    )
+
+
+def test_columns_table() -> None:
+    """A stream's table has its columns with type, part in the key, and meaning, tombstones too."""
+    rows = columns_table("records").splitlines()[2:]
+
+    assert rows[0] == ("| `_base_id` | text | key | The id of the base that the record is in. |")
+    assert rows[4] == "| `fields` | object |  | The cells that are not empty, by field name. |"
+    assert rows[-1].startswith(
+        "| `_ab_cdc_deleted_at` | date-time | with `incremental.detect_deletions` only | "
+    )
 
 
 @pytest.mark.parametrize("path", LINKING, ids=lambda path: path.name)
