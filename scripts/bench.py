@@ -75,7 +75,7 @@ def _heading(machine: str) -> str:
         "off and the connector's pacing with them.\n"
         "for records: the calls that list records; the others are for bases and their schemas. "
         "tables-and-more reads the account of\n"
-        "tables-only with records, links and attachments, and lists the bases, too.\n"
+        "tables-only with records, links and attachments.\n"
         f"{COLUMNS}"
     )
 

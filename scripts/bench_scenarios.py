@@ -34,7 +34,7 @@ class Scenario:
     command: str = "read"
     account_streams: tuple[str, ...] = ()
     """What is read of the whole account, besides each table."""
-    settings: tuple[tuple[str, int], ...] = ()
+    settings: tuple[tuple[str, int | tuple[str, ...]], ...] = ()
     """Settings of the source, besides its token."""
     output_bytes_per_second: int | None = None
     """How fast the output is read; None: as fast as it comes."""
@@ -73,9 +73,16 @@ class Scenario:
 
 
 # Records of about 1 kB, with four links and two attachments each; read twice, the second time with
-# what is to be had of the same scans.
+# what is to be had of the same scans. With bases named, both list the bases.
 TABLES_ONLY: Final = Scenario(
-    bases=2, tables=5, records=2_000, fields=3, linked_ids=2, attachments=2, cell_bytes=300
+    bases=2,
+    tables=5,
+    records=2_000,
+    fields=3,
+    linked_ids=2,
+    attachments=2,
+    cell_bytes=300,
+    settings=(("base_ids", ("Links 1", "Links 2")),),
 )
 
 # fmt: off
