@@ -30,6 +30,7 @@ from source_airtable.streams.catalog import (
     build_catalog,
 )
 from source_airtable.streams.engine_streams import EngineStreams
+from source_airtable.streams.failures import StreamFailures
 from source_airtable.streams.read_queue import ReadQueue
 from source_airtable.streams.table_stream import Account
 from source_airtable.sync import Sync
@@ -112,7 +113,8 @@ class SourceAirtable(AbstractSource):
         tables = list(discovery.discover())
         account = Account(discovery.list_selected_bases(), tables)
         queue = ReadQueue(parsed.pages_in_flight)
-        streams = EngineStreams(client, parsed, queue, self._message_repository, {}).build(
+        failures = StreamFailures(may_miss_tables=False)
+        streams = EngineStreams(client, parsed, queue, self._message_repository, failures).build(
             all_table_streams(tables, parsed), all_account_streams(parsed), account
         )
         # The CDK's own concurrent sources give their streams here, too.

@@ -1,8 +1,7 @@
 """One sync: the configured streams on the CDK's concurrent engine, and what is said about them.
 
-The engine is the CDK's `ConcurrentSource`. Its messages pass through here, because the platform
-takes the first failure that it sees for the sync's: what a later sync may cure goes out at once,
-what a person must mend waits for the end, and tables that are missing come last.
+The engine is the CDK's `ConcurrentSource`. Its messages pass through here, because of the order in
+which failures and statuses are to be told.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from airbyte_cdk.models import (
     FailureType,
     StreamDescriptor,
     SyncMode,
-    TraceType,
     Type,
 )
 from airbyte_cdk.sources.concurrent_source.concurrent_source import ConcurrentSource
@@ -27,14 +25,13 @@ from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as to_statu
 
 from source_airtable.errors import (
     AirtableError,
-    BaseNotFoundError,
-    MissingScopeError,
     TableNotFoundError,
 )
 from source_airtable.schema.discovery import Discovery
 from source_airtable.streams.account_streams import ACCOUNT_STREAMS
 from source_airtable.streams.catalog import json_schema_to_read
 from source_airtable.streams.engine_streams import EngineStreams
+from source_airtable.streams.failures import StreamFailures
 from source_airtable.streams.matching import StreamMatcher
 from source_airtable.streams.metadata import DECLARED_STREAMS
 from source_airtable.streams.table_stream import Account, AccountStream, TableStream
@@ -56,11 +53,6 @@ LOGGER = logging.getLogger("airbyte.source_airtable")
 
 _DAYS_OF_A_MONTH = 30
 _STARTED = AirbyteStreamStatus.STARTED
-_HOPEFUL_FIRST = (
-    FailureType.transient_error,
-    FailureType.system_error,
-    FailureType.config_error,
-)
 
 
 class Sync:
@@ -78,12 +70,9 @@ class Sync:
         self._queue = queue
         # On the engine's own queue, or states would overtake the records they stand for.
         self._message_repository = ConcurrentMessageRepository(queue, message_repository)
-        self._failures: dict[str, Exception] = {}
-        self._late_messages: dict[bool, list[AirbyteMessage]] = {False: [], True: []}
-        """What waits for the end, by whether it is about a table that is missing."""
-        self._skipped: set[str] = set()
+        self._failures = StreamFailures(may_miss_tables=config.on_missing_table == "skip")
         self._started: set[str] = set()
-        self._told_scopes: set[tuple[str, object]] = set()
+        self._incomplete: set[str] = set()
         self._records = 0
 
     def run(
@@ -114,12 +103,12 @@ class Sync:
         finally:
             self._queue.abandon()
         for is_missing in (False, True):
-            yield from self._late_messages[is_missing]
+            yield from self._failures.late_messages(are_missing=is_missing)
             yield from self._report_unmatched(
                 unmatched, matches, FailureType.config_error, is_missing=is_missing
             )
         self._tell_end(time.monotonic() - started)
-        self._raise_for_failures(len(streams))
+        self._failures.raise_for_all(len(streams))
 
     def _read_account(self, matcher: StreamMatcher) -> Account:
         try:
@@ -172,12 +161,11 @@ class Sync:
                 if message.type is Type.RECORD:
                     self._records += 1
                     yield message
-                elif not self._is_for_later(message):
+                elif not self._failures.keep_back(message):
                     yield from self._with_its_start(message)
-        except AirbyteTracedException:
+        except AirbyteTracedException as failed:
             # The engine's sum of failures; ours follows when the missing tables are reported too.
-            if not self._failures and not self._skipped:
-                raise
+            self._failures.explain(self._incomplete, failed)
 
     def _with_its_start(self, message: AirbyteMessage) -> Iterator[AirbyteMessage]:
         """Put a stream's start before its first record, and have no start come twice.
@@ -190,38 +178,13 @@ class Sync:
             return
         status = trace.stream_status
         name, has_started = status.stream_descriptor.name, status.status is _STARTED
+        if status.status is AirbyteStreamStatus.INCOMPLETE:
+            self._incomplete.add(name)
         if name not in self._started and not has_started:
             yield to_status_message(status.stream_descriptor, _STARTED)
         if name not in self._started or not has_started:
             yield message
         self._started.add(name)
-
-    def _is_for_later(self, message: AirbyteMessage) -> bool:
-        """Keep a failure that a person must mend until the end, and drop one to be skipped."""
-        trace = message.trace
-        if trace is None or trace.type is not TraceType.ERROR or trace.error is None:
-            return False
-        if trace.error.failure_type is not FailureType.config_error:
-            return False
-        descriptor = trace.error.stream_descriptor
-        failure = self._failures.get(descriptor.name) if descriptor else None
-        if descriptor and isinstance(failure, MissingScopeError):
-            # Every table says so of a stream of the whole account.
-            told = (descriptor.name, failure.facts.get("scope"))
-            if told in self._told_scopes:
-                return True
-            self._told_scopes.add(told)
-        if descriptor and failure is not None and self._may_be_skipped(failure):
-            self._skip(descriptor.name, failure)
-            del self._failures[descriptor.name]
-        else:
-            self._late_messages[isinstance(failure, TableNotFoundError)].append(message)
-        return True
-
-    def _may_be_skipped(self, failure: Exception) -> bool:
-        """Tell whether a table or base is gone, and the settings allow to go on without it."""
-        is_gone = isinstance(failure, (TableNotFoundError, BaseNotFoundError))
-        return is_gone and self._config.on_missing_table == "skip"
 
     def _report_unmatched(
         self,
@@ -238,16 +201,10 @@ class Sync:
                 continue
             if isinstance(error, TableNotFoundError) is not is_missing:
                 continue
-            if self._may_be_skipped(error):
-                self._skip(name, error)
-            else:
-                self._failures[name] = error
+            if not self._failures.skips(name, error):
+                self._failures.note(name, error)
                 yield error.as_sanitized_airbyte_message(StreamDescriptor(name=name))
             yield to_status_message(stream, AirbyteStreamStatus.INCOMPLETE)
-
-    def _skip(self, stream_name: str, error: Exception) -> None:
-        self._skipped.add(stream_name)
-        LOGGER.warning("Stream %s is skipped, as on_missing_table says: %s", stream_name, error)
 
     def _tell_end(self, seconds: float) -> None:
         """Tell what the sync took, and what that makes of a plan with a monthly number of calls."""
@@ -264,19 +221,6 @@ class Sync:
             max(0, self._client.backoff_strategy.retries - budget.refusals),
             f"{budget.calls * 24 * _DAYS_OF_A_MONTH:,}",
             f"{budget.calls * _DAYS_OF_A_MONTH:,}",
-        )
-
-    def _raise_for_failures(self, stream_count: int) -> None:
-        if not self._failures:
-            return
-        kinds = {getattr(failure, "failure_type", None) for failure in self._failures.values()}
-        names = ", ".join(self._failures)
-        raise AirbyteTracedException(
-            message=f"{len(self._failures)} of {stream_count} streams failed: {names}. The reason "
-            "for each one is in its own message above.",
-            internal_message="streams failed",
-            failure_type=next((kind for kind in _HOPEFUL_FIRST if kind in kinds), None)
-            or FailureType.system_error,
         )
 
 

@@ -188,6 +188,8 @@ class AirtableClient:
             parameters = {"offset": offset_guard.offset} if offset_guard.offset else {}
             body = self._get(f"/{base_id}/{table_id}/{record_id}/comments", parameters)
             listed = _list_in(body, "comments", base=base_id, table=table_id)
+            if not all(isinstance(comment.get("id"), str) for comment in listed):
+                raise ContractError(answer="a comment without id", base=base_id, table=table_id)
             comments += cast("list[CommentDict]", listed)
             if not offset_guard.advance(body):
                 return comments

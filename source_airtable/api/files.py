@@ -2,12 +2,14 @@
 
 The addresses are good for two hours and need no token, which therefore is not sent. Not by the
 CDK's HTTP client, which would hold each file in memory: `requests` streams it to disk, and
-`urllib3` does the retries.
+`urllib3` asks again after a refusal that may pass.
 See https://support.airtable.com/docs/airtable-attachment-url-behavior
 """
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -60,6 +62,9 @@ class FileDownload:
         """Called again and again while a file arrives; ends the download by raising."""
         retry = Retry(
             total=TRIES - 1,
+            # urllib3 would write the address into the log when it tries again.
+            connect=0,
+            read=0,
             backoff_factor=FIRST_WAIT_SECONDS / 2,
             status_forcelist=_TRIED_AGAIN,
             raise_on_status=False,
@@ -74,24 +79,28 @@ class FileDownload:
 
         Raises FileUnavailableError; nothing is left at the path then.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             return self._try_often(url, path)
-        except requests.RequestException as failure:
-            path.unlink(missing_ok=True)
-            # The class alone: an exception's text holds the address.
-            raise FileUnavailableError(f"the download failed ({type(failure).__name__})") from None
-        except BaseException:
-            path.unlink(missing_ok=True)
+        except BaseException as failure:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+            # Not the exceptions' texts, which hold addresses and names.
+            if isinstance(failure, requests.RequestException):
+                reason = f"the download failed ({type(failure).__name__})"
+                raise FileUnavailableError(reason) from None
+            if isinstance(failure, OSError):
+                reason = f"it could not be written ({failure.strerror})"
+                raise FileUnavailableError(reason) from None
             raise
 
     def _try_often(self, url: str, path: Path) -> int:
-        """Begin anew where the connection is cut in the middle of a file."""
-        for _ in range(TRIES - 1):
+        """Begin anew where the connection fails, or is cut in the middle of a file."""
+        for turn in range(TRIES - 1):
             try:
                 return self._write(url, path)
             except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):  # noqa: PERF203 - a download a turn
-                continue
+                time.sleep(FIRST_WAIT_SECONDS * 2**turn)
         return self._write(url, path)
 
     def _write(self, url: str, path: Path) -> int:

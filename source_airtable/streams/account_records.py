@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from source_airtable.records import RecordConverter
@@ -57,8 +58,11 @@ class AccountRecordConverter:
 
     @property
     def columns(self) -> Sequence[Column]:
-        """What stands for the fields: each has a column of its own id."""
-        return self._cells.columns
+        """What stands for the fields: by name where names are emitted, so that renames count."""
+        if "fields" not in self._selected:
+            return self._cells.columns
+        names = self._names
+        return [replace(one, name=names[one.field["id"]]) for one in self._cells.columns]
 
     @property
     def columns_without_field(self) -> Sequence[str]:
@@ -115,7 +119,11 @@ class AccountRecordConverter:
 def _name_fields(table: TableSchema) -> dict[str, str]:
     """Name the cells of a table by field id; a name that comes twice gets its field's id."""
     names: dict[str, str] = {}
+    taken: set[str] = set()
     for field in table.fields:
         name = field["name"]
-        names[field["id"]] = f"{name} ({field['id']})" if name in names.values() else name
+        while name in taken:
+            name = f"{name} ({field['id']})"
+        taken.add(name)
+        names[field["id"]] = name
     return names

@@ -11,16 +11,17 @@ import re
 import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import orjson
 from airbyte_cdk.models import AirbyteRecordMessageFileReference
 from airbyte_cdk.sources.utils.files_directory import get_files_directory
 
 from source_airtable.api.files import FILES_AT_A_TIME, TOO_LARGE, FileUnavailableError
-from source_airtable.errors import AirtableError, ConfigError
+from source_airtable.errors import AccessDeniedError, TransientError
 from source_airtable.streams.sync_state import to_utc_text
 from source_airtable.streams.table_items import AttachmentShare, valid_until_text
 
@@ -47,6 +48,8 @@ _NOT_IN_A_FILE_NAME = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
 class AttachmentFileShare(AttachmentShare):
     """The share of the stream `attachments` that transfers the files as well."""
 
+    is_slow: ClassVar[bool] = True
+
     def __init__(
         self,
         stream_name: str,
@@ -67,22 +70,27 @@ class AttachmentFileShare(AttachmentShare):
             self._rows.write(orjson.dumps(row) + b"\n")
         return []
 
-    def finish(self, scan: WholeScan) -> Iterator[Record]:  # noqa: ARG002 - the base class's signature
-        """Transfer the files, several at a time, and emit each row with its file."""
+    def finish(self, scan: WholeScan) -> Iterator[Record]:
+        """Transfer the files, several at a time, and emit each row with its file.
+
+        Files that nobody has taken yet are bounded as pages are.
+        """
         transferred = 0
         self._rows.seek(0)
         with ThreadPoolExecutor(FILES_AT_A_TIME, "attachment") as workers:
             while lines := list(islice(self._rows, FILES_AT_A_TIME)):
                 self._files.pulse()
-                for record in workers.map(self._transfer, map(orjson.loads, lines)):
-                    transferred += record.file_reference is not None
-                    yield record
+                with scan.room() as room:
+                    records = list(workers.map(self._transfer, map(orjson.loads, lines)))
+                    transferred += sum(one.file_reference is not None for one in records)
+                    yield from room.leave_with(records)
         if transferred or self._failed:
             self._tell_end(transferred)
 
     def close(self) -> None:
         """Forget the rows."""
-        self._rows.close()
+        with suppress(OSError):  # what a full disk did not take
+            self._rows.close()
 
     def _transfer(self, row: Row) -> Record:
         """Give the record of a row, with its file or with the reason why it has none."""
@@ -140,9 +148,9 @@ class AttachmentFileShare(AttachmentShare):
         base_id, table_id = self.key
         try:
             record = self._client.get_record(base_id, table_id, row["record_id"])
-        except ConfigError:
+        except AccessDeniedError:
             raise FileUnavailableError("its record is not there any more") from None
-        except AirtableError as failure:
+        except TransientError as failure:
             raise FileUnavailableError(
                 f"its address has expired and could not be renewed ({type(failure).__name__})"
             ) from None
@@ -167,12 +175,13 @@ class AttachmentFileShare(AttachmentShare):
 
 
 def _path_of(row: Row) -> tuple[str, ...]:
-    """Give the place of a row's file, by ids, and a name that any file system takes.
+    """Give the place of a row's file, by its key, and a name that any file system takes.
 
-    Shape: `appLkNDICXNqxSDhG/tblltp8DGLhqbUmjK/recAdw9EjV90xbZ00/attO3KJMbvVsrm8n1/photo.jpg`.
+    Shape: `appLkNDICXNqxSDhG/tblltp8DGLhqbUmjK/recAdw9EjV90xbZ00/fldLz7K2GWznfGAxw/
+    attO3KJMbvVsrm8n1/photo.jpg`.
     """
-    ids = (row["base_id"], row["table_id"], row["record_id"], row["id"])
-    return (*(_to_file_name(one) for one in ids), _to_file_name(str(row.get("filename") or "")))
+    key = (row["base_id"], row["table_id"], row["record_id"], row["field_id"], row["id"])
+    return (*(_to_file_name(one) for one in key), _to_file_name(str(row.get("filename") or "")))
 
 
 def _to_file_name(name: str) -> str:

@@ -12,7 +12,8 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from source_airtable.errors import AccessDeniedError, MissingScopeError
+from source_airtable.api.client import RecordQuery
+from source_airtable.errors import AccessDeniedError, MissingScopeError, OffsetExpiredError
 from source_airtable.streams.account_streams import AS_OF_COLUMN
 from source_airtable.streams.packed_ids import pack_ids, unpack_ids
 from source_airtable.streams.sync_state import to_utc_text
@@ -35,6 +36,8 @@ LOGGER = logging.getLogger("airbyte.source_airtable")
 
 COMMENTS_SCOPE = "data.recordComments:read"
 VERSION = 1
+TRIES = 3
+"""Times that the comments of a record are listed in all, when Airtable forgets the list."""
 
 
 class CommentAccess:
@@ -54,26 +57,38 @@ class CommentAccess:
         is_scope = isinstance(error, MissingScopeError)
         self._refusal = _missing_scope(error) if is_scope else error
 
-    def list_comments(self, key: TableKey, record_id: str) -> list[CommentDict]:
-        """List a record's comments; none of one that was deleted since the scan.
+    def list_comments(self, key: TableKey, record_id: str) -> list[CommentDict] | None:
+        """List a record's comments; None of one that was deleted since the scan.
 
-        Raises MissingScopeError where the token may read the record, but not its comments.
+        Raises MissingScopeError where the token may read the record, but not its comments, and
+        AccessDeniedError where it may read the table no more.
         """
         try:
-            return self._client.list_comments(*key, record_id)
+            return self._try_often(key, record_id)
         except AccessDeniedError as denied:
             try:
                 self._client.get_record(*key, record_id)
             except AccessDeniedError:
-                return []
+                self._client.get_record_page(RecordQuery(*key, page_size_records=1))
+                return None
             self._refusal = _missing_scope(denied)
             raise self._refusal from None
+
+    def _try_often(self, key: TableKey, record_id: str) -> list[CommentDict]:
+        """Begin anew where Airtable forgets the list half way, as it does after long waits."""
+        for _ in range(TRIES - 1):
+            try:
+                return self._client.list_comments(*key, record_id)
+            except OffsetExpiredError:  # noqa: PERF203 - a list a turn
+                continue
+        return self._client.list_comments(*key, record_id)
 
 
 class CommentShare(TableShare):
     """The share of the stream `comments` in the scan of one table."""
 
     wants_comment_counts: ClassVar[bool] = True
+    is_slow: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -124,7 +139,10 @@ class CommentShare(TableShare):
         self._access.require()
         asked = [one for one, count in self._counts.items() if self._known.get(one) != count]
         for record_id in asked:
-            for comment in self._access.list_comments(self.key, record_id):
+            comments = self._access.list_comments(self.key, record_id)
+            if comments is None:
+                del self._counts[record_id]
+            for comment in comments or ():
                 yield self._writer.to_record(self._to_row(record_id, comment))
         LOGGER.info(
             "Stream %s: table %s has %d records with comments, of which %d were asked for.",

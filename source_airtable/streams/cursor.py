@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airbyte_cdk.sources.streams import NO_CURSOR_STATE_KEY
 from airbyte_cdk.sources.streams.concurrent.cursor import FinalStateCursor
 
-from source_airtable.errors import BaseNotFoundError, TableNotFoundError
+from source_airtable.streams.failures import is_gone
 from source_airtable.streams.sync_state import VERSION
 
 if TYPE_CHECKING:
@@ -79,19 +79,24 @@ class AccountCursor(StreamCursor):
         tables: int,
         *,
         skips_missing: bool = False,
+        saved_state: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(stream_name, message_repository, tables)
         self._skips_missing = skips_missing
+        self._saved = saved_state or {}
 
     def goes_on_without(self, failure: Exception) -> bool:
         """Tell whether a table, or its base, is gone, and the settings allow to go on."""
-        is_gone = isinstance(failure, (TableNotFoundError, BaseNotFoundError))
-        return is_gone and self._skips_missing
+        return self._skips_missing and is_gone(failure)
 
     def _combine(self, states: dict[TableKey, dict[str, Any]]) -> dict[str, Any] | None:
         if not states:
             return None
-        tables = {"/".join(key): states[key] for key in sorted(states)}
+        tables: dict[str, Any] = {}
+        if self._skips_missing and isinstance(self._saved.get("tables"), Mapping):
+            # What is known of a table that is missing today must not be forgotten.
+            tables |= self._saved["tables"]
+        tables |= {"/".join(key): states[key] for key in sorted(states)}
         return {"version": VERSION, "tables": tables}
 
 

@@ -58,7 +58,9 @@ class DeletionTracker:
                 self._stream_name,
             )
 
-    def find_unknown(self, scan: WholeScan, as_of: datetime) -> frozenset[str]:
+    def find_unknown(
+        self, scan: WholeScan, emitted: frozenset[str], as_of: datetime
+    ) -> frozenset[str]:
         """Compare ids where it is time to, and name the records that turned up without a change.
 
         Comes after the scan. A scan of the whole table is a sweep as well; else there is one when
@@ -74,7 +76,6 @@ class DeletionTracker:
             present = frozenset(scan.list_ids())
         if present is None:
             return frozenset()
-        emitted = frozenset(scan.emitted)
         self.last_sweep = as_of
         if self.known_ids is None:
             # Nothing is known of earlier syncs, so that only what this one emitted can be gone.
@@ -84,7 +85,7 @@ class DeletionTracker:
         self._gone = (self.known_ids | emitted) - present
         return present - self.known_ids - emitted
 
-    def iter_tombstones(self, scan: WholeScan, as_of: datetime) -> Iterator[RecordData]:
+    def iter_tombstones(self, emitted: frozenset[str], as_of: datetime) -> Iterator[RecordData]:
         """Give a tombstone for each record that was found to be gone.
 
         Comes when the records that turned up are emitted: they are known from then on.
@@ -92,18 +93,18 @@ class DeletionTracker:
         if not self.is_on:
             return
         if self.known_ids is not None:
-            self.known_ids = (self.known_ids | frozenset(scan.emitted)) - self._gone
+            self.known_ids = (self.known_ids | emitted) - self._gone
         for record_id in sorted(self._gone):
             yield self._converter.to_tombstone(record_id, to_utc_text(as_of))
         if self._gone:
             LOGGER.info("Stream %s: %d records are deleted.", self._stream_name, len(self._gone))
         self._keep_within_bounds()
 
-    def extend(self, saved: SyncState, scan: WholeScan | None) -> SyncState:
+    def extend(self, saved: SyncState, emitted: frozenset[str]) -> SyncState:
         """Give a saved state that also knows the records of this sync, where it knows any."""
-        if not self.is_on or saved.known_ids is None or scan is None:
+        if not self.is_on or saved.known_ids is None:
             return saved
-        return replace(saved, known_ids=saved.known_ids | frozenset(scan.emitted))
+        return replace(saved, known_ids=saved.known_ids | emitted)
 
     def _is_due(self, as_of: datetime) -> bool:
         return self.last_sweep is None or as_of - self.last_sweep >= self._every

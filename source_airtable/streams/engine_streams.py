@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from source_airtable.api.client import AirtableClient
     from source_airtable.config import Config
     from source_airtable.schema.table_schema import TableKey, TableSchema
+    from source_airtable.streams.failures import StreamFailures
     from source_airtable.streams.read_queue import ReadQueue
     from source_airtable.streams.table_share import Converter, TableShare
     from source_airtable.streams.table_stream import Account, AccountStream, TableStream
@@ -67,7 +68,7 @@ class Partitions(PartitionGenerator):
 class EngineStreams:
     """Builds the engine's streams of one sync, and lets those that need the same table share it.
 
-    What makes a stream fail is noted in `failures`, by the stream's name.
+    What makes a stream fail is noted in `failures`, by the stream's name; each of its tables may.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class EngineStreams:
         config: Config,
         queue: ReadQueue,
         message_repository: MessageRepository,
-        failures: dict[str, Exception],
+        failures: StreamFailures,
     ) -> None:
         self._client = client
         self._config = config
@@ -128,6 +129,7 @@ class EngineStreams:
                 self._message_repository,
                 len(tables),
                 skips_missing=self._config.on_missing_table == "skip",
+                saved_state=stream.saved_state,
             )
             partitions = [
                 self._scan_of(table).add(stream.name, partial(build_share, table), cursor)

@@ -54,6 +54,8 @@ class IncrementalShare(RecordShare):
         self._digest = ""
         self._only: frozenset[str] | None = None
         """The records to be emitted from here on, where that is not all of them."""
+        self._withheld: set[str] = set()
+        """The records that the scan brought for other streams alone; kept where ids are tracked."""
         self._recent_ids: set[str] = set()
         self._recent_from: str | None = None
         """The time of creation from which on the next window will pick a record again."""
@@ -93,30 +95,21 @@ class IncrementalShare(RecordShare):
             self._created_after = to_utc_text(self._plan.since)
 
     def rows_of(self, records: Sequence[RecordDict]) -> list[Record]:
-        """Convert the records that the stream has not been given before."""
-        self._note_recent(records)
-        if self._only is not None:
-            records = [record for record in records if record["id"] in self._only]
-        elif self._plan.state is not None and self._plan.state.recent_ids:
-            known = self._plan.state.recent_ids
-            records = [record for record in records if record["id"] not in known]
-        if self._created_after is not None:
-            edge = self._created_after
-            records = [record for record in records if str(record.get("createdTime")) > edge]
-        return super().rows_of(records)
+        """Convert the records that the stream is to be given, of those that the scan brings."""
+        return super().rows_of([record for record in records if self._takes(record)])
 
     def find_unknown(self, scan: WholeScan) -> frozenset[str]:
         """Compare the ids that the destination has with those in the table, where it is time to."""
         self._scan = scan
         if self._now is None or self._as_of is None:
             return frozenset()
-        self._only = self._deletions.find_unknown(scan, self._as_of)
+        self._only = self._deletions.find_unknown(scan, self._emitted(), self._as_of)
         return self._only
 
     def finish(self, scan: WholeScan) -> Iterator[Record]:
         """Emit a tombstone for each record that is gone."""
         if self._now is not None and self._as_of is not None:
-            for data in self._deletions.iter_tombstones(scan, self._as_of):
+            for data in self._deletions.iter_tombstones(self._emitted(), self._as_of):
                 yield Record(data, self.stream_name)
         yield from super().finish(scan)
 
@@ -128,7 +121,9 @@ class IncrementalShare(RecordShare):
         """
         saved, as_of = self._plan.state, self._as_of
         if self._now is None or as_of is None:
-            return None if saved is None else self._deletions.extend(saved, self._scan).to_json()
+            return (
+                None if saved is None else self._deletions.extend(saved, self._emitted()).to_json()
+            )
         is_full = saved is None or (self._scan is not None and self._scan.was_full)
         state = SyncState(
             method=self._settings.method,
@@ -146,11 +141,35 @@ class IncrementalShare(RecordShare):
         """Give the moment that the records are said to be of: it never goes back."""
         return max((one for one in (self._plan.floor, self._now) if one), default=None)
 
-    def _note_recent(self, records: Sequence[RecordDict]) -> None:
-        """Remember the records that the next window will pick again."""
-        if self._recent_from is None:
-            return
-        for record in records:
-            is_recent = str(record.get("createdTime")) >= self._recent_from
-            if is_recent and len(self._recent_ids) < MOST_RECENT_RECORDS:
-                self._recent_ids.add(record["id"])
+    def _takes(self, record: RecordDict) -> bool:
+        """Tell whether a record is for this stream, and remember what the next sync must know."""
+        record_id = record["id"]
+        is_repeated = self._plan.state is not None and record_id in self._plan.state.recent_ids
+        if self._only is not None:
+            is_taken = record_id in self._only
+        else:
+            is_taken = not is_repeated and self._is_in_window(record)
+        if is_taken or is_repeated:
+            self._note_recent(record)
+        elif self.tracks_ids:
+            self._withheld.add(record_id)
+        return is_taken
+
+    def _is_in_window(self, record: RecordDict) -> bool:
+        """Do what the filter would, where the scan brings more; a record nobody knows is taken."""
+        if self._created_after is None or str(record.get("createdTime")) > self._created_after:
+            return True
+        known_ids = self._deletions.known_ids
+        return known_ids is not None and record["id"] not in known_ids
+
+    def _note_recent(self, record: RecordDict) -> None:
+        """Remember a record that the next window will pick again."""
+        is_recent = (
+            self._recent_from is not None and str(record.get("createdTime")) >= self._recent_from
+        )
+        if is_recent and len(self._recent_ids) < MOST_RECENT_RECORDS:
+            self._recent_ids.add(record["id"])
+
+    def _emitted(self) -> frozenset[str]:
+        """Give the records that the destination has got of this scan, or had of its look-back."""
+        return frozenset() if self._scan is None else frozenset(self._scan.emitted) - self._withheld

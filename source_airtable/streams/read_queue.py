@@ -10,6 +10,7 @@ and the process with them.
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from queue import Queue
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ from airbyte_cdk.sources.types import Record
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from airbyte_cdk.models import AirbyteRecordMessageFileReference
+
 # Items are pages, which have a bound of their own, and a few messages for each stream.
 QUEUE_SIZE_ITEMS = 2_000
 MOST_RECORDS_OF_AN_ITEM = 100
@@ -35,10 +38,21 @@ class SyncAbandonedError(Exception):
 class LastRecordOfPage(Record):
     """A record whose leaving of the queue ends its page's time in flight."""
 
-    def __init__(self, data: Mapping[str, Any], stream_name: str, room: int = 1) -> None:
-        super().__init__(data=data, stream_name=stream_name)
+    def __init__(
+        self,
+        data: Mapping[str, Any],
+        stream_name: str,
+        room: int = 1,
+        file_reference: AirbyteRecordMessageFileReference | None = None,
+    ) -> None:
+        super().__init__(data=data, stream_name=stream_name, file_reference=file_reference)
         self.room = room
         """What its page takes of the queue's room."""
+
+    @classmethod
+    def of(cls, record: Record, room: int) -> LastRecordOfPage:
+        """Make the last record of a page of a record."""
+        return cls(record.data, record.stream_name, room, record.file_reference)
 
 
 class RecordsOfPage(Record):
@@ -47,6 +61,28 @@ class RecordsOfPage(Record):
     def __init__(self, records: list[Record]) -> None:
         super().__init__(data={}, stream_name=records[0].stream_name)
         self.records = records
+
+
+class PageRoom:
+    """The room of one page, which goes with its records, or is given back where there are none."""
+
+    def __init__(self, queue: ReadQueue, room: int) -> None:
+        self._queue = queue
+        self._room = room
+        self._is_gone = False
+
+    def leave_with(self, records: list[Record]) -> list[Record]:
+        """Give records of which the last takes the room along, until it leaves the queue."""
+        if records and not self._is_gone:
+            self._is_gone = True
+            records[-1] = LastRecordOfPage.of(records[-1], self._room)
+        return records
+
+    def give_back(self) -> None:
+        """Give the room back, unless it has gone with records."""
+        if not self._is_gone:
+            self._is_gone = True
+            self._queue.release_page(self._room)
 
 
 class HeldPartition(Partition):
@@ -88,6 +124,15 @@ class ReadQueue(Queue[QueueItem]):
             self._free_room -= room
         return room
 
+    @contextmanager
+    def page_room(self, room: int = 1) -> Iterator[PageRoom]:
+        """Wait for the room of a page, which is given back where no records take it along."""
+        page_room = PageRoom(self, self.acquire_page(room))
+        try:
+            yield page_room
+        finally:
+            page_room.give_back()
+
     def release_page(self, room: int = 1) -> None:
         """Give the room of a page back."""
         with self._has_room:
@@ -105,6 +150,13 @@ class ReadQueue(Queue[QueueItem]):
             partition = item.partition
             if isinstance(partition, HeldPartition) and partition.is_held:
                 return
+            # It finds room always: the ends of partitions that others have ended may come when the
+            # engine reads no more, and is waiting for their workers.
+            with self.mutex:
+                self._put(item)
+                self.unfinished_tasks += 1
+                self.not_empty.notify()
+            return
         super().put(item, block, timeout)
 
     def get(self, block: bool = True, timeout: float | None = None) -> QueueItem:  # noqa: FBT001, FBT002 - Queue's signature

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from source_airtable.api.client import AirtableClient
     from source_airtable.schema.table_schema import TableSchema
     from source_airtable.streams.cursor import StreamCursor
+    from source_airtable.streams.failures import StreamFailures
     from source_airtable.streams.read_queue import ReadQueue
     from source_airtable.streams.table_share import TableShare
 
@@ -82,7 +83,7 @@ class SharedScan:
         table: TableSchema,
         client: AirtableClient,
         queue: ReadQueue,
-        failures: dict[str, Exception],
+        failures: StreamFailures,
     ) -> None:
         self.table = table
         self.partitions: list[SharePartition] = []
@@ -137,16 +138,17 @@ class SharedScan:
             for partition in shares:
                 yield from self._close(partition, failure)
         else:
-            for partition, share in shares.items():
+            for partition, share in sorted(shares.items(), key=lambda pair: pair[1].is_slow):
                 yield from self._finish(partition, share, scan)
 
     def _finish(
         self, partition: SharePartition, share: TableShare, scan: TableScan
     ) -> Iterator[QueueItem]:
-        failure: Exception | None = None
+        failure = scan.failures.get(share)
         try:
-            yield from pack(share.finish(scan))
-            partition.cursor.leave(self.table.key, share.new_state())
+            if failure is None:
+                yield from pack(share.finish(scan))
+                partition.cursor.leave(self.table.key, share.new_state())
         except SyncAbandonedError:
             raise
         except Exception as error:  # noqa: BLE001 - the other shares go on
@@ -163,7 +165,7 @@ class SharedScan:
             )
             partition.cursor.leave()
         elif failure is not None:
-            self._failures[partition.stream_name()] = failure
+            self._failures.note(partition.stream_name(), failure)
             yield StreamThreadException(failure, partition.stream_name())
         with self._lock:
             partition.is_closed = True
@@ -172,10 +174,13 @@ class SharedScan:
 
     def _iter_records(self, scan: TableScan) -> Iterator[Record]:
         # The clock before the scan's first request: what is edited from now on is read next time.
-        if not scan.shares:
-            return
         now = self._client.latest_date
-        edges = {share: share.begin(now) for share in scan.shares}
+        edges: dict[TableShare, datetime | None] = {}
+        for share in scan.shares:
+            with scan.failing_alone(share):
+                edges[share] = share.begin(now)
+        if not edges:
+            return
         since = min((edge for edge in edges.values() if edge is not None), default=None)
         widest = next((share for share, edge in edges.items() if edge is None), None)
         if widest is not None:
@@ -250,7 +255,8 @@ class SharedScan:
         """Emit records that came without being created or edited: restored, imported, synced."""
         unknown: set[str] = set()
         for share in scan.shares:
-            unknown |= share.find_unknown(scan)
+            if share not in scan.failures:
+                unknown |= share.find_unknown(scan)
         if unknown:
             LOGGER.info(
                 "Stream %s: %d records are there that no sync has seen; reading them.",

@@ -7,6 +7,7 @@ emitted before is then left out, so that every record is emitted once in a sync.
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from source_airtable.api.client import RecordQuery
@@ -20,18 +21,18 @@ from source_airtable.errors import (
     TableNotFoundError,
 )
 from source_airtable.schema.table_schema import parse_table
-from source_airtable.streams.read_queue import LastRecordOfPage
 from source_airtable.streams.record_ids import RecordIdSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from airbyte_cdk.sources.types import Record
 
     from source_airtable.api.client import AirtableClient
     from source_airtable.api.wire_types import BaseDict, FieldId, RecordDict, RecordPage
     from source_airtable.schema.table_schema import TableSchema
-    from source_airtable.streams.read_queue import ReadQueue
+    from source_airtable.streams.read_queue import PageRoom, ReadQueue
     from source_airtable.streams.table_share import TableShare
 
 LOGGER = logging.getLogger("airbyte.source_airtable")
@@ -44,6 +45,8 @@ FIRST_RESTART_WAIT_SECONDS = 1.0
 
 BYTES_OF_ONE_ROOM = 1_000_000
 """What a page may have on the wire before it takes more of the queue's room than another."""
+RECORDS_OF_ONE_ROOM = 1_000
+"""Records that a page may give: a page of links gives many more than it has."""
 
 _Item = TypeVar("_Item")
 
@@ -67,6 +70,8 @@ class TableScan:
         self._restarts = 0
         self._room = 1
         self._listed: RecordIdSet | None = None
+        self.failures: dict[TableShare, Exception] = {}
+        """What ended a share before the scan's end."""
         self.with_comment_counts = any(share.wants_comment_counts for share in shares)
         self.emitted = RecordIdSet()
         """The records that were emitted."""
@@ -174,9 +179,7 @@ class TableScan:
 
         The page's permit goes with its last record, and comes back when that leaves the queue.
         """
-        room = self._queue.acquire_page(self._room)
-        records: list[Record] = []
-        try:
+        with self._queue.page_room(self._room) as room:
             page = next(pages, None)
             if page is None:
                 return None
@@ -185,14 +188,10 @@ class TableScan:
                     look_at(record)
             records = self._records_of(page)
             # Pages of a table are much alike, and how large one is, is known only afterwards.
-            self._room = 1 + page.get("size_bytes", 0) // BYTES_OF_ONE_ROOM
-        finally:
-            if not records:
-                self._queue.release_page(room)
-        if records:
-            last = records[-1]
-            records[-1] = LastRecordOfPage(last.data, last.stream_name, room)
-        return records
+            self._room = 1 + max(
+                page.get("size_bytes", 0) // BYTES_OF_ONE_ROOM, len(records) // RECORDS_OF_ONE_ROOM
+            )
+            return room.leave_with(records)
 
     def _records_of(self, page: RecordPage) -> list[Record]:
         if self.last_pass is not None:
@@ -202,8 +201,22 @@ class TableScan:
         new = [record for record in page["records"] if is_new(record["id"])]
         records: list[Record] = []
         for share in self.shares:
-            records += share.rows_of(new)
+            if share not in self.failures:
+                with self.failing_alone(share):
+                    records += share.rows_of(new)
         return records
+
+    @contextmanager
+    def failing_alone(self, share: TableShare) -> Iterator[None]:
+        """Let a share's own failure, such as a full disk, end that share and no other."""
+        try:
+            yield
+        except Exception as failure:  # noqa: BLE001 - whatever it is, its stream will be told
+            self.failures[share] = failure
+
+    def room(self) -> AbstractContextManager[PageRoom]:
+        """Wait for the room of a page, for records that come after the scan."""
+        return self._queue.page_room()
 
     def _recover(self, failure: AirtableError) -> None:
         """Prepare for another pass over the table; raises what ends the stream, explained."""

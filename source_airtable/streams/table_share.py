@@ -16,12 +16,14 @@ from source_airtable.streams.sync_state import to_utc_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from source_airtable.api.wire_types import FieldId, RecordDict
     from source_airtable.errors import AirtableError
     from source_airtable.records import Column, RecordData
     from source_airtable.schema.table_schema import TableKey, TableSchema
+    from source_airtable.streams.read_queue import PageRoom
     from source_airtable.streams.record_ids import RecordIdSet
 
 LOGGER = logging.getLogger("airbyte.source_airtable")
@@ -40,12 +42,17 @@ class WholeScan(Protocol):
     def list_ids(self) -> RecordIdSet:
         """List the ids of all records that are there now."""
 
+    def room(self) -> AbstractContextManager[PageRoom]:
+        """Wait for the room of a page, for records that come after the scan."""
+
 
 class TableShare:
     """One stream's share in the scan of one table; a plain one needs the whole table, each sync."""
 
     wants_comment_counts: ClassVar[bool] = False
     """Whether records are to come with the number of their comments."""
+    is_slow: ClassVar[bool] = False
+    """Whether it has calls to make when the scan is over, for which others should not wait."""
     method: str = "last_modified"
     """How an incremental sync finds out what changed."""
     tracks_ids: bool = False
