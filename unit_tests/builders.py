@@ -15,7 +15,8 @@ from source_airtable.api.wire_types import BaseId, FieldId, TableId
 from source_airtable.config import parse_config
 from source_airtable.schema.json_schema import build_json_schema
 from source_airtable.schema.table_schema import parse_table
-from source_airtable.streams.table_stream import TableStream
+from source_airtable.streams.account_streams import ACCOUNT_STREAMS
+from source_airtable.streams.table_stream import AccountStream, TableStream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,6 +88,19 @@ def a_table_stream(table: TableSchema | None = None, name: str = "contacts") -> 
     """A table's stream with the schema that discovery gives it."""
     table = table or a_table_schema()
     return TableStream(name, table, build_json_schema(table))
+
+
+def an_account_stream(name: str, *columns: str, **how: Any) -> AccountStream:  # noqa: ANN401
+    """A stream of the account with the schema that discovery gives it, or some columns of it."""
+    json_schema = ACCOUNT_STREAMS[name].json_schema(with_tombstones=True)
+    if columns:
+        json_schema["properties"] = {one: json_schema["properties"][one] for one in columns}
+    return AccountStream(name, json_schema, **how)
+
+
+def an_airbyte_account_stream(name: str) -> AirbyteStream:
+    """A stream of the account as the catalog offers it."""
+    return ACCOUNT_STREAMS[name].as_airbyte_stream(with_tombstones=True)
 
 
 def an_airbyte_stream(name: str, table: TableSchema | None = None) -> AirbyteStream:

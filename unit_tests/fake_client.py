@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from source_airtable.api.client import AirtableClient, RecordQuery
-    from source_airtable.api.wire_types import BaseDict, RecordPage, TableDict
+    from source_airtable.api.wire_types import (
+        BaseDict,
+        CommentDict,
+        RecordDict,
+        RecordPage,
+        TableDict,
+    )
 
 _Given = TypeVar("_Given")
 
@@ -35,6 +41,10 @@ class FakeClient:
         """Why the records of a table are refused, by table id."""
         self.scans: list[Sequence[RecordPage | AirtableError]] = []
         """What each scan in turn gives, whichever table it is of."""
+        self.records: dict[str, RecordDict | AirtableError] = {}
+        """Single records by id."""
+        self.comments: dict[str, Sequence[CommentDict] | AirtableError] = {}
+        """The comments of records, by record id."""
         self.latest_date: datetime | None = None
         self.budget = SimpleNamespace(calls=0, refusals=0, waited_seconds=0.0)
         self.backoff_strategy = SimpleNamespace(retries=0)
@@ -75,6 +85,19 @@ class FakeClient:
             if isinstance(page, AirtableError):
                 raise page
             yield page
+
+    def get_record(self, base_id: str, table_id: str, record_id: str) -> RecordDict:
+        """Get one record."""
+        self.calls.append(f"record {record_id}")
+        given = self.records[record_id]
+        if isinstance(given, AirtableError):
+            raise given
+        return given
+
+    def list_comments(self, base_id: str, table_id: str, record_id: str) -> list[CommentDict]:
+        """List the comments of a record."""
+        self.calls.append(f"comments {record_id}")
+        return list(_or_raise(self.comments[record_id]))
 
 
 def _or_raise(given: Sequence[_Given] | AirtableError) -> Sequence[_Given]:

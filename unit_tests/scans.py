@@ -11,6 +11,7 @@ from airbyte_cdk.sources.types import Record
 
 from source_airtable.records import RecordConverter
 from source_airtable.streams.cursor import StreamCursor
+from source_airtable.streams.failures import StreamFailures
 from source_airtable.streams.incremental import IncrementalShare
 from source_airtable.streams.read_queue import LastRecordOfPage, ReadQueue, RecordsOfPage
 from source_airtable.streams.shared_scan import SharedScan
@@ -95,7 +96,7 @@ def a_shared_scan(
     table: TableSchema | None = None,
 ) -> tuple[SharedScan, list[StreamCursor]]:
     """A scan of the one table that these shares share, and the cursor of each one."""
-    failures: dict[str, Exception] = {}
+    failures = StreamFailures(may_miss_tables=False)
     scan = SharedScan(table or a_table_schema(), client.as_client(), queue, failures)
     cursors = [StreamCursor(share.stream_name, InMemoryMessageRepository()) for share in shares]
     for share, cursor in zip(shares, cursors, strict=True):

@@ -119,11 +119,12 @@ class EngineStreams:
             cursor = StreamCursor(stream.name, self._message_repository)
             partitions = [MetadataPartition(stream, account, self._config, cursor)]
         else:
-            tables = interleave_bases(account.tables, lambda table: table.base_id)
+            tables = account.tables
             build_share = self._account_shares(stream)
             if stream.name in FIELD_TYPE_OF_ITEMS:
                 field_type = FIELD_TYPE_OF_ITEMS[stream.name]
                 tables = [table for table in tables if fields_of_type(table, field_type)]
+            tables = interleave_bases(tables, lambda table: table.base_id)
             cursor = AccountCursor(
                 stream.name,
                 self._message_repository,

@@ -48,6 +48,11 @@ class StreamFailures:
         """Note why a stream fails; each of its tables may have a reason of its own."""
         self._noted.setdefault(stream_name, []).append(failure)
 
+    @property
+    def by_stream(self) -> dict[str, list[Exception]]:
+        """The failures of each stream that has some."""
+        return {stream_name: noted for stream_name, noted in self._noted.items() if noted}
+
     def skips(self, stream_name: str, failure: Exception) -> bool:
         """Tell whether the settings allow to go on without what a stream misses; warns of it."""
         if not (is_gone(failure) and self._may_miss_tables):
@@ -86,15 +91,14 @@ class StreamFailures:
 
     def explain(self, incomplete: Iterable[str], failed: Exception) -> None:
         """Note a failure for streams that ended incomplete, where no other is known."""
-        told = {stream_name for stream_name, noted in self._noted.items() if noted}
-        for stream_name in set(incomplete) - told - self._skipped:
+        for stream_name in set(incomplete) - set(self.by_stream) - self._skipped:
             self.note(stream_name, failed)
-        if not any(self._noted.values()) and not self._skipped:
+        if not self.by_stream and not self._skipped:
             raise failed
 
     def raise_for_all(self, stream_count: int) -> None:
         """Raise one error that names the streams that failed, if one did."""
-        failed = {stream_name: noted for stream_name, noted in self._noted.items() if noted}
+        failed = self.by_stream
         if not failed:
             return
         failures = chain.from_iterable(failed.values())

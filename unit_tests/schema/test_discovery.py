@@ -403,3 +403,28 @@ def test_no_secret_is_told(client: FakeClient, caplog: pytest.LogCaptureFixture)
     list(a_discovery(client, base_ids=["Shop", "Depot"], table_ids=["Orders", "X"]).discover())
 
     assert TOKEN not in caplog.text
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_tables_as_declared(client: FakeClient, *, keep: bool) -> None:
+    """What Airtable says of tables beyond their columns is kept where somebody asks for it."""
+    discovery = Discovery(client.as_client(), a_config(), keep_declared=keep)
+
+    assert all((table.declared is not None) is keep for table in discovery.discover())
+
+
+def test_selected_bases_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    """The selection of bases is made once, with its warnings, unreadable bases included."""
+    discovery = a_discovery(an_account({}, [CRM, SHARED]), base_ids=["Sales CRM", "Wiki", "No"])
+
+    assert discovery.list_selected_bases() == discovery.list_selected_bases() == [CRM, SHARED]
+    assert discovery.select_bases() == [CRM]
+    assert len(caplog.messages) == 2
+
+
+def test_odd_base_alone() -> None:
+    """Where nothing but an odd base is selected, what is odd about it is told."""
+    client = an_account({CRM["id"]: ContractError(answer="no list of tables")})
+
+    with pytest.raises(ContractError, match="no list of tables"):
+        names_of(a_discovery(client))

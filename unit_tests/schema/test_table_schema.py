@@ -211,3 +211,14 @@ def test_any_answer_is_read(name: object, fields: object, primary: object) -> No
     table = a_table(name=name, fields=fields, primaryFieldId=primary)
 
     assert (table.table_id, type(table.table_name)) == (TABLE_ID, str)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_table_as_declared(*, keep: bool) -> None:
+    """The table as Airtable describes it is kept whole, where somebody asks for it."""
+    answer: Any = a_table_answer(a_field(options={"color": "blue"}), description="People")
+
+    table = parse_table({"id": BASE_ID, "name": "Sales CRM"}, answer, keep_declared=keep)
+
+    assert table is not None
+    assert table.declared == (answer if keep else None)

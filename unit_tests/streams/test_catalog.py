@@ -144,3 +144,28 @@ def test_columns_left_open(column_names: str, *, detect: bool) -> None:
     read = json_schema_to_read(an_airbyte_stream("contacts"), a_table_schema(), config)
 
     assert read == of_catalog.json_schema
+
+
+@pytest.mark.parametrize("detect", [True, False])
+def test_streams_of_the_account(*, detect: bool) -> None:
+    """The catalog ends with the streams of the account, whose names no table's stream can have."""
+    client = FakeClient([a_base()], {a_base()["id"]: [a_table()]})
+    config = a_config(incremental={"detect_deletions": detect})
+
+    catalog = build_catalog(Discovery(client.as_client(), config), config)
+
+    names = [stream.name for stream in catalog.streams]
+    assert names[1:] == list(ACCOUNT_STREAMS)
+    assert "/" in names[0]
+    assert catalog.streams[1:] == [
+        row.as_airbyte_stream(with_tombstones=detect) for row in ACCOUNT_STREAMS.values()
+    ]
+
+
+@pytest.mark.parametrize("name", ACCOUNT_STREAMS)
+def test_account_columns_left_open(name: str) -> None:
+    """A stream of the account whose columns a catalog leaves open has all of them."""
+    left_open = an_airbyte_stream(name)
+    config = a_config()
+
+    assert json_schema_to_read(left_open, None, config) == ACCOUNT_STREAMS[name].json_schema()

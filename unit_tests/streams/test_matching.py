@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from source_airtable.streams.matching import (
         Matches,
     )
+    from source_airtable.streams.table_stream import Account
 
 SALES, COPY, SHOP = a_base("appSales", "Sales CRM"), a_base("appCopy"), a_base("appShop", "Shop")
 CONTACTS, ORDERS = a_table("tblContacts", "Contacts"), a_table("tblOrders", "Order Lines")
@@ -298,3 +299,69 @@ def test_copy_of_a_base_that_is_gone(name: str) -> None:
     assert isinstance(
         match(a_copied_account(), an_airbyte_stream(name)).errors[name], TableNotFoundError
     )
+
+
+def read_account(client: FakeClient, *, may_miss: bool = False, **settings: object) -> Account:
+    """Read a whole account."""
+    discovery = Discovery(client.as_client(), a_config(**settings))
+    matcher = StreamMatcher(discovery, filters_bases="base_ids" in settings)
+    return matcher.read_account(may_miss_bases=may_miss)
+
+
+def test_whole_account(account: FakeClient) -> None:
+    """An account is its bases and their tables; each is asked for once, matching included."""
+    discovery = Discovery(account.as_client(), a_config())
+    matcher = StreamMatcher(discovery, filters_bases=False)
+
+    whole = matcher.read_account(may_miss_bases=False)
+    matcher.match([annotated("contacts")])
+
+    assert [base["id"] for base in whole.bases] == ["appSales", "appCopy", "appShop"]
+    assert [table.key for table in whole.tables] == [
+        ("appSales", "tblContacts"),
+        ("appCopy", "tblContacts"),
+        ("appShop", "tblOrders"),
+    ]
+    assert whole.error is None
+    assert len(account.calls) == 4
+
+
+def test_selected_account(account: FakeClient) -> None:
+    """An account is what the settings select."""
+    whole = read_account(account, base_ids=["Shop", "appSales"], table_ids=["tblOrders"])
+
+    assert [base["id"] for base in whole.bases] == ["appSales", "appShop"]
+    assert [table.table_id for table in whole.tables] == ["tblOrders"]
+
+
+def test_base_of_an_interface_only() -> None:
+    """A base that is listed without a role on it is a base, whose tables nobody asks for."""
+    client = FakeClient([a_base("appWiki", "Wiki", "none"), SALES], {"appSales": [CONTACTS]})
+    whole = read_account(client)
+
+    assert [base["id"] for base in whole.bases] == ["appWiki", "appSales"]
+    assert (len(whole.tables), whole.error) == (1, None)
+
+
+@pytest.mark.parametrize("may_miss", [True, False])
+def test_account_with_a_base_that_is_gone(
+    account: FakeClient, caplog: pytest.LogCaptureFixture, *, may_miss: bool
+) -> None:
+    """A base that is gone is an error of the account, or a warning where it may be missing."""
+    account.schemas["appShop"] = AccessDeniedError(status=404)
+
+    whole = read_account(account, may_miss=may_miss)
+
+    assert isinstance(whole.error, BaseNotFoundError) is not may_miss
+    assert ("A base is skipped" in caplog.text) is may_miss
+    assert len(whole.tables) == 2
+
+
+@pytest.mark.parametrize("first", ["appSales", "appShop"])
+def test_error_that_may_pass_is_the_accounts(account: FakeClient, first: str) -> None:
+    """Of several errors that which may pass is told, since the platform then tries again."""
+    second = {"appSales": "appShop", "appShop": "appSales"}[first]
+    account.schemas[first] = AccessDeniedError(status=404)
+    account.schemas[second] = AirtableUnavailableError(status=503)
+
+    assert isinstance(read_account(account).error, AirtableUnavailableError)

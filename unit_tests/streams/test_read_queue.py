@@ -7,17 +7,22 @@ from queue import Empty, Full
 from typing import TYPE_CHECKING
 
 import pytest
+from airbyte_cdk.sources.streams.concurrent.partitions.types import PartitionCompleteSentinel
 from airbyte_cdk.sources.types import Record
 
 from source_airtable.streams.read_queue import (
+    MOST_RECORDS_OF_AN_ITEM,
     QUEUE_SIZE_ITEMS,
+    HeldPartition,
     LastRecordOfPage,
     ReadQueue,
+    RecordsOfPage,
     SyncAbandonedError,
+    pack,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
 SOON = 5.0
 """Seconds within which a thread has to end; only a failing test waits for them."""
@@ -196,3 +201,80 @@ def test_abandoned_queue_takes_nothing(use: Callable[[ReadQueue], None]) -> None
 
     with pytest.raises(SyncAbandonedError):
         use(queue)
+
+
+class APartition(HeldPartition):
+    """A partition that somebody else may end."""
+
+    def read(self) -> Iterable[Record]:
+        """Give nothing."""
+        return []
+
+    def to_slice(self) -> Mapping[str, object] | None:
+        """Give nothing."""
+        return None
+
+    def stream_name(self) -> str:
+        """Give a name."""
+        return "contacts"
+
+    def __hash__(self) -> int:
+        """Hash by identity."""
+        return id(self)
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+def test_end_of_a_partition(*, is_held: bool) -> None:
+    """The end of a partition that is held does not get into the queue, any other one does."""
+    queue = ReadQueue(pages_in_flight=1)
+    partition = APartition()
+    partition.is_held = is_held
+
+    queue.put(PartitionCompleteSentinel(partition))
+
+    assert queue.empty() is is_held
+
+
+def test_partition_that_is_held() -> None:
+    """Only the end of a held partition is kept back, not what it holds."""
+    queue = ReadQueue(pages_in_flight=1)
+    partition = APartition()
+    partition.is_held = True
+    record = a_record()
+
+    queue.put(partition)
+    queue.put(record)
+
+    assert [queue.get(), queue.get()] == [partition, record]
+
+
+def test_held_end_of_an_abandoned_sync() -> None:
+    """A worker whose partition is held learns that nobody reads any more, like any other."""
+    queue = ReadQueue(pages_in_flight=1)
+    partition = APartition()
+    partition.is_held = True
+    queue.abandon()
+
+    with pytest.raises(SyncAbandonedError):
+        queue.put(PartitionCompleteSentinel(partition))
+
+
+def test_records_that_are_packed() -> None:
+    """Records travel as items, which end with a page or hold so many; none is lost or moved."""
+    page = [a_record() for _ in range(3)] + [a_last_record()]
+    others = [a_record() for _ in range(MOST_RECORDS_OF_AN_ITEM + 1)]
+
+    items = list(pack([*page, *others]))
+
+    assert [len(item.records) for item in items] == [4, MOST_RECORDS_OF_AN_ITEM, 1]
+    assert [record for item in items for record in item.records] == [*page, *others]
+
+
+def test_packed_records_leave_one_by_one() -> None:
+    """What was packed leaves the queue record by record, before what was put behind it."""
+    queue = ReadQueue(pages_in_flight=1)
+    records, behind = [a_record(), a_last_record()], a_record()
+    queue.put(RecordsOfPage(list(records)))
+    queue.put(behind)
+
+    assert [queue.get() for _ in range(3)] == [*records, behind]

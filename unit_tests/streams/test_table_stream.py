@@ -16,6 +16,7 @@ from source_airtable.config import IncrementalSettings
 from source_airtable.errors import AirtableUnavailableError, OffsetExpiredError
 from source_airtable.schema.json_schema import build_json_schema
 from source_airtable.streams.engine_streams import EngineStreams
+from source_airtable.streams.failures import StreamFailures
 from source_airtable.streams.table_stream import TableStream
 from unit_tests.builders import BASE, TABLE, a_config, a_page, a_record, a_table_stream
 from unit_tests.scans import CountingQueue, a_client, consume, ids_of, unpacked
@@ -59,10 +60,10 @@ def build_streams(
     client: AirtableClient,
     queue: CountingQueue,
     repository: InMemoryMessageRepository,
-    failures: dict[str, Exception] | None = None,
+    failures: StreamFailures | None = None,
 ) -> list[AbstractStream]:
     """The engine's streams of tables."""
-    failures = {} if failures is None else failures
+    failures = failures or StreamFailures(may_miss_tables=False)
     method = next((one.incremental.method for one in streams if one.incremental), "last_modified")
     config = a_config(incremental={"method": method})
     return EngineStreams(client, config, queue, repository, failures).build(streams)
@@ -219,7 +220,7 @@ def test_stream_of_the_cdk(queue: CountingQueue) -> None:
 
 def test_failures_of_streams_of_the_cdk(queue: CountingQueue) -> None:
     """The streams of one sync note their failures in one place."""
-    failures: dict[str, Exception] = {}
+    failures = StreamFailures(may_miss_tables=False)
     client = a_client([AirtableUnavailableError()])
     (stream,) = build_streams(
         [a_table_stream()], client.as_client(), queue, InMemoryMessageRepository(), failures
@@ -230,4 +231,4 @@ def test_failures_of_streams_of_the_cdk(queue: CountingQueue) -> None:
 
     assert isinstance(failed, StreamThreadException)
     assert isinstance(ended, PartitionCompleteSentinel)
-    assert (list(failures), ended.is_successful) == (["contacts"], False)
+    assert (list(failures.by_stream), ended.is_successful) == (["contacts"], False)

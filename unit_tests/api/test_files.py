@@ -1,0 +1,190 @@
+"""Downloads of files: tries, bounds, and what is left behind."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from source_airtable.api.files import TOO_LARGE, TRIES, FileDownload, FileUnavailableError
+from unit_tests.file_server import Answer, FileServer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from unit_tests.fake_clock import FakeClock
+
+MANY = 1_000_000
+PHOTO = b"photo" * 100
+CUT = Answer(content=PHOTO[:50], declared_bytes=len(PHOTO))
+WHOLE = Answer(content=PHOTO)
+
+pytestmark = pytest.mark.usefixtures("clock")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the file is to be, in a folder that is not there yet."""
+    return tmp_path / "attachments" / "photo.png"
+
+
+def files_in(folder: Path) -> list[Path]:
+    """All files of a folder and those inside it."""
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_download(path: Path) -> None:
+    """The file is written, in a folder that is made for it, and its size is given."""
+    with FileServer(WHOLE) as server:
+        written = FileDownload(MANY).download(server.url, path)
+
+    assert (written, path.read_bytes()) == (len(PHOTO), PHOTO)
+
+
+def test_token_is_not_sent(path: Path) -> None:
+    """A file server is told who asks, and not with which token."""
+    with FileServer(WHOLE) as server:
+        FileDownload(MANY).download(server.url, path)
+
+    assert server.requests[0]["User-Agent"].startswith("source-airtable/")
+    assert "Authorization" not in server.requests[0]
+
+
+def test_empty_file(path: Path) -> None:
+    """A file may be empty."""
+    with FileServer(Answer()) as server:
+        assert FileDownload(MANY).download(server.url, path) == 0
+
+    assert path.read_bytes() == b""
+
+
+@pytest.mark.parametrize("failure", [Answer(429), Answer(500), Answer(503), CUT])
+def test_failure_that_passes(path: Path, failure: Answer) -> None:
+    """What a file server cannot do now it may do at the third try; nothing of the others stays."""
+    with FileServer(failure, failure, WHOLE) as server:
+        FileDownload(MANY).download(server.url, path)
+
+    assert (len(server.requests), path.read_bytes()) == (TRIES, PHOTO)
+
+
+def test_pauses(path: Path, clock: FakeClock) -> None:
+    """A busy file server is asked again after a moment, not after the hours that it asks for."""
+    busy = Answer(503, headers={"Retry-After": "7200"})
+    with FileServer(busy) as server, pytest.raises(FileUnavailableError):
+        FileDownload(MANY).download(server.url, path)
+
+    assert 0 < clock.slept_seconds < 10
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_failure_that_stays(path: Path, status: int) -> None:
+    """A file server that goes on failing ends the download, which says its status."""
+    with FileServer(Answer(status)) as server, pytest.raises(FileUnavailableError) as one:
+        FileDownload(MANY).download(server.url, path)
+
+    assert str(one.value) == f"the file server answers {status}"
+    assert len(server.requests) == TRIES
+    assert not one.value.may_have_expired
+    assert files_in(path.parent) == []
+
+
+def test_connection_that_is_cut_again_and_again(path: Path) -> None:
+    """A file that never arrives whole is not there, and nothing of it is left."""
+    with FileServer(CUT) as server, pytest.raises(FileUnavailableError) as raised:
+        FileDownload(MANY).download(server.url, path)
+
+    assert len(server.requests) == TRIES
+    assert str(raised.value) == "the download failed (ChunkedEncodingError)"
+    assert files_in(path.parent) == []
+
+
+def test_connection_that_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file server that is not there is tried as often as one that fails."""
+    tries = []
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    connect = socket.socket.connect
+
+    def counted(this: socket.socket, address: tuple[str, int]) -> None:
+        tries.append(address)
+        connect(this, address)
+
+    monkeypatch.setattr(socket.socket, "connect", counted)
+
+    with pytest.raises(FileUnavailableError) as raised:
+        FileDownload(MANY).download(f"http://127.0.0.1:{port}/secret", path)
+
+    assert len(tries) == TRIES
+    assert str(raised.value) == "the download failed (ConnectionError)"
+    assert files_in(path.parent) == []
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+def test_address_that_has_expired(path: Path, status: int) -> None:
+    """What an expired address answers is not tried again: another address may help."""
+    with FileServer(Answer(status)) as server, pytest.raises(FileUnavailableError) as raised:
+        FileDownload(MANY).download(server.url, path)
+
+    assert raised.value.may_have_expired
+    assert len(server.requests) == 1
+    assert files_in(path.parent) == []
+
+
+@pytest.mark.parametrize("status", [402, 405, 451])
+def test_other_refusal(path: Path, status: int) -> None:
+    """No other address helps against other refusals."""
+    with FileServer(Answer(status)) as server, pytest.raises(FileUnavailableError) as raised:
+        FileDownload(MANY).download(server.url, path)
+
+    assert not raised.value.may_have_expired
+
+
+@pytest.mark.parametrize(("most_bytes", "fits"), [(len(PHOTO), True), (len(PHOTO) - 1, False)])
+def test_bound_of_size(path: Path, most_bytes: int, *, fits: bool) -> None:
+    """A file of the bound's size is written; of a larger one nothing is left."""
+    with FileServer(WHOLE) as server:
+        if fits:
+            assert FileDownload(most_bytes).download(server.url, path) == most_bytes
+        else:
+            with pytest.raises(FileUnavailableError, match=TOO_LARGE):
+                FileDownload(most_bytes).download(server.url, path)
+
+    assert len(server.requests) == 1
+    assert bool(files_in(path.parent)) is fits
+
+
+def test_address_that_is_none(path: Path) -> None:
+    """What is no address fails as a download does."""
+    with pytest.raises(FileUnavailableError, match=r"the download failed \(InvalidURL\)"):
+        FileDownload(MANY).download("http://", path)
+
+
+def test_nothing_is_told_of_the_address(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither a failure nor the log holds a file's address or name."""
+    caplog.set_level("INFO")
+    with FileServer(Answer(500)) as server, pytest.raises(FileUnavailableError) as failed:
+        FileDownload(MANY).download(server.url, path)
+    with FileServer(CUT) as server, pytest.raises(FileUnavailableError) as cut:
+        FileDownload(MANY).download(server.url, path)
+
+    assert "secret" not in f"{failed.value}{cut.value}"
+    assert cut.value.__cause__ is None
+    assert cut.value.__suppress_context__
+
+
+class AbandonedError(Exception):
+    """What a pulse raises in these tests."""
+
+
+def test_abandoned_download(path: Path) -> None:
+    """A download ends in the middle when nobody reads any more, and leaves nothing."""
+
+    def pulse() -> None:
+        raise AbandonedError
+
+    with FileServer(WHOLE) as server, pytest.raises(AbandonedError):
+        FileDownload(MANY, pulse).download(server.url, path)
+
+    assert len(server.requests) == 1
+    assert files_in(path.parent) == []
