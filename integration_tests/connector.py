@@ -32,10 +32,9 @@ Message = dict[str, Any]
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 CONSOLE_SCRIPT: Final = (str(Path(sys.executable).with_name("source-airtable")),)
+SIGNAL_AT_IMPORT: Final = REPOSITORY / "integration_tests" / "signal_at_import.py"
 FAST_CLOCK: Final = (sys.executable, "-m", "integration_tests.fast_clock")
 LONGEST_RUN_SECONDS: Final = 60.0
-SIGTERM_EXIT_CODE: Final = 143
-"""As of a shell: 128 and the signal's number."""
 SHORTEST_SECRET: Final = 6
 """Characters; shorter ones are no secrets and occur by chance."""
 
@@ -185,9 +184,9 @@ class LiveRun:
         return Run(exit_code, said, self._stderr.read_text("utf-8"))
 
 
-def assert_told_to_end(run: Run) -> None:
-    """The run ended as SIGTERM asks: with whole messages, one of which says so, and no failure."""
-    assert run.exit_code == SIGTERM_EXIT_CODE, run.stderr
+def assert_told_to_end(run: Run, exit_code: int = -signal.SIGTERM) -> None:
+    """The run ended as a signal asks: with whole messages, one of which says so, and no failure."""
+    assert run.exit_code == exit_code, run.stderr
     assert run.stdout.endswith("\n")
     assert len(run.messages) == run.stdout.count("\n")
     assert any("Told to end" in line for line in run.logs)

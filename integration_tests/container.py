@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from integration_tests.connector import LiveRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from integration_tests.connector import Run
@@ -28,6 +28,8 @@ CONFINED: Final = (
 )
 GRACE_SECONDS: Final = 8
 """Between SIGTERM and SIGKILL, whose exit code is 137."""
+SIGTERM_EXIT_CODE: Final = 143
+"""128 and the signal's number: the first process of a container cannot end by the signal itself."""
 
 
 def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -50,10 +52,15 @@ def run_connector(
 
 
 @contextmanager
-def started_connector(*arguments: str, folder: Path, api_url: str) -> Iterator[tuple[str, LiveRun]]:
-    """A command that goes on running in the block, with the name of its container."""
+def started_connector(
+    *arguments: str, folder: Path, api_url: str, more: Sequence[str] = ()
+) -> Iterator[tuple[str, LiveRun]]:
+    """A command that goes on running in the block, with the name of its container.
+
+    more: options of Docker's besides those of every confined container.
+    """
     name = f"source-airtable-{uuid.uuid4().hex[:12]}"
-    options = (*options_of(folder, api_url), "--name", name)
+    options = (*options_of(folder, api_url), *more, "--name", name)
     stderr = folder / "stderr"
     with (
         stderr.open("w") as errors,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import io
 import json
 import os
 import shutil
@@ -42,8 +43,10 @@ def read_with_pyairbyte(api_url: str, folder: Path, *sources: Message) -> list[M
     Shape: ``{"config": {…}, "steps": [{"database": "a.duckdb", "full": true, "before":
     [["advance_clock", {"seconds": 60}]]}]}`` gives ``{"saved": [], "failure": null, "reads":
     [{"processed": 7, "calls": 2, "renewals": 0, "database": "…/a-1.duckdb", "tables":
-    {"crm/contacts/tbl…": "crm_contacts_tbl…"}}]}``. A source without ``config`` begins with the
-    settings that were saved last; one with ``"adopts": true`` goes on with what it saves.
+    {"crm/contacts/tbl…": "crm_contacts_tbl…"}}]}``. A step ``{"sample": "bases", "limit": 5}``
+    takes no more records of a stream, and gives ``{"records": 5, "stderr": ""}``. A source
+    without ``config`` begins with the settings that were saved last; one with ``"adopts": true``
+    goes on with what it saves.
     """
     given = {
         "url": api_url,
@@ -136,12 +139,18 @@ class _Program:
             with failures_in_plain_words():
                 source.select_all_streams()
                 for step in wanted["steps"]:
-                    reads.append(self._read(source, step))  # noqa: PERF401 - those before a failure are kept
+                    do = self._sample if "sample" in step else self._read
+                    reads.append(do(source, step))
         except SyncError as error:
             failure = str(error)
         if saved:
             self.last_saved = saved[-1]
         return {"saved": saved, "failure": failure, "reads": reads}
+
+    def _sample(self, source: Source, step: Message) -> Message:
+        with contextlib.redirect_stderr(io.StringIO()) as stderr:
+            records = len(list(source.get_records(step["sample"], limit=step["limit"])))
+        return {"records": records, "stderr": stderr.getvalue()}
 
     def _read(self, source: Source, step: Message) -> Message:
         from airbyte.caches import DuckDBCache  # noqa: PLC0415 - it reads its settings at import

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from rich.table import Table
 from integration_tests.airtable_simulator import SimulatorProcess, synthetic_account
 from integration_tests.bases import a_base, a_record, a_table
 from integration_tests.connector import (
+    SIGNAL_AT_IMPORT,
     a_catalog,
     a_config,
     a_stream_with_ids,
@@ -26,6 +28,7 @@ from integration_tests.container import (
     BASE_IMAGE,
     CONFINED,
     IMAGE,
+    SIGTERM_EXIT_CODE,
     docker,
     options_of,
     run_connector,
@@ -223,7 +226,7 @@ def test_stop_while_waiting_for_a_page(airtable: SimulatorProcess, folder: Path)
         run = stop(name, live)
     airtable.admin.clear_faults()
 
-    assert_told_to_end(run)
+    assert_told_to_end(run, SIGTERM_EXIT_CODE)
     assert run.states == []
 
 
@@ -235,9 +238,23 @@ def test_stop_while_writing(airtable: SimulatorProcess, folder: Path) -> None:
         live.next_of_type("RECORD")
         run = stop(name, live)
 
-    assert_told_to_end(run)
+    assert_told_to_end(run, SIGTERM_EXIT_CODE)
     assert 0 < len(run.of_type("RECORD")) < len(records)
     assert run.states == []
+
+
+def test_stop_while_starting(airtable: SimulatorProcess, folder: Path) -> None:
+    """A container that is stopped before the connector has imported its parts ends with 143."""
+    write_read_of(a_tenant(airtable, a_base("Early", a_table("Unread"))), folder)
+    program = folder / "sitecustomize.py"
+    shutil.copy(SIGNAL_AT_IMPORT, program)
+    program.chmod(0o644)
+    more = ("--env", "PYTHONPATH=/config")
+    with started_connector(*READ, folder=folder, api_url=airtable.url, more=more) as (_, live):
+        run = live.whole()
+
+    assert_told_to_end(run, SIGTERM_EXIT_CODE)
+    assert run.records == {}
 
 
 def write_read_of(tenant: Tenant, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -12,7 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from integration_tests.bases import a_base, a_table, record_ids
-from integration_tests.connector import Connector, a_catalog, an_upstream_stream
+from integration_tests.connector import (
+    Connector,
+    a_catalog,
+    an_upstream_stream,
+    assert_told_to_end,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -186,6 +192,36 @@ def test_commands_at_once(scene: Scene) -> None:
 
     assert [run.exit_code for run in runs] == [0, 0, 0]
     assert scene.admin.stats()["renewals"] == {}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_end_while_renewing(scene: Scene, number: signal.Signals) -> None:
+    """A command that is told to end while its tokens are renewed has the new ones saved first."""
+    connector = scene.connector(is_saved=False)
+    scene.admin.plan_fault("oauth_token", "delay", seconds=1)
+    with connector.started("check") as live:
+        while live.is_going_on and scene.admin.stats()["renewals"] == {}:
+            pass
+        live.process.send_signal(number)
+        run = live.whole()
+    connector.assert_nothing_leaks(run)
+    (credentials,) = saved(run)
+    next_run = Connector(connector.api_url, {"credentials": credentials}).run("check")
+
+    assert_told_to_end(run, -number)
+    assert next_run.connection_status == "SUCCEEDED"
+    assert scene.admin.stats()["renewals"] == {"granted": 1}
+
+
+def test_told_to_end_while_a_renewal_hangs(scene: Scene) -> None:
+    """A renewal that goes on and on is not waited for longer than Docker would."""
+    scene.admin.plan_fault("oauth_token", "delay", seconds=60)
+    with scene.connector(is_saved=False).started("check") as live:
+        while live.is_going_on and scene.admin.stats()["renewals"] == {}:
+            pass
+        live.process.send_signal(signal.SIGTERM)
+
+        assert live.process.wait(10) == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("written", ["", "soon", "3600", PAST])

@@ -15,7 +15,8 @@ import pytest
 
 from integration_tests.airtable_simulator import SimulatorProcess, sample_account
 from integration_tests.airtable_simulator.sample_schema import BASE_ID
-from integration_tests.connector import a_config
+from integration_tests.bases import a_base, a_record, a_table
+from integration_tests.connector import a_config, a_tenant
 from integration_tests.duckdb_truth import SYSTEM_TYPES, columns_of, differences, expected_row
 from integration_tests.hostile_bases import HOSTILE_BASES, MANY_NAMES, NAMES, OTHER_TWIN, TWIN
 from integration_tests.pyairbyte_program import needs_pyairbyte, read_with_pyairbyte, tables_of
@@ -237,3 +238,17 @@ def test_twins(reads: Reads) -> None:
     ]
 
     assert names == ["of the first", "of the other"]
+
+
+def test_early_stop(airtable: SimulatorProcess, tmp_path: Path) -> None:
+    """A read of which a few records are wanted ends well in PyAirbyte's eyes, too."""
+    records = [a_record(Name="long " * 400) for _ in range(1_000)]
+    tenant = a_tenant(airtable, a_base("Long", a_table("Long", records=records)))
+    (stream,) = (tenant.stream_name(base, base["tables"][0]) for base in tenant.bases)
+    wanted = {
+        "config": a_config(tenant.token),
+        "steps": [{"sample": stream, "limit": 5}],
+    }
+    (source,) = read_with_pyairbyte(airtable.url, tmp_path, wanted)
+
+    assert source == {"saved": [], "failure": None, "reads": [{"records": 5, "stderr": ""}]}

@@ -21,7 +21,8 @@ STEPS = (
     {"records"},
     {"streams"},
     {"check", "sync"},
-    {"source"},
+    {"source", "ending"},
+    {"command"},
     {"run"},
     {NAME},
 )

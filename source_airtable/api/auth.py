@@ -103,6 +103,16 @@ class OauthAuthenticator(SingleUseRefreshTokenOauth2Authenticator):
         self._unproven = ""
         """The token of a renewal after a refusal, until Airtable has accepted it."""
 
+    @classmethod
+    def hold_renewals(cls, longest_seconds: float) -> bool:
+        """Wait for the renewal that is under way, and let this process begin no other.
+
+        Tells whether it is over, its tokens written out for Airbyte to save; else it goes on. Also
+        holds back whoever asks for a token, so this is for a process that is about to end.
+        """
+        # One lock serves all authenticators, and is free only when the message has been written.
+        return cls._token_refresh_lock.acquire(timeout=longest_seconds)
+
     def get_access_token(self) -> str:
         """Give an access token that has not expired; renews it first if need be."""
         known_failure = self._failure

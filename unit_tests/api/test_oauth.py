@@ -7,7 +7,7 @@ import logging
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
-from threading import Barrier, RLock, Semaphore
+from threading import Barrier, Event, RLock, Semaphore
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -415,6 +415,35 @@ def test_renewal_under_concurrency(
 
     assert set(tokens) == {"oaaNew1"}
     assert saved_tokens(capsys) == [("oaaNew1", "oarNew1")]
+
+
+def test_renewals_are_held(
+    airtable: requests_mock.Mocker,
+    clock: FakeClock,
+    mocker: MockerFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A process that is to end waits for a renewal, to its message, and has no other begin."""
+    mocker.patch.object(OauthAuthenticator, "_token_refresh_lock", RLock())
+    asked, may_answer = Event(), Event()
+
+    def answer(_: requests.PreparedRequest, __: object) -> dict[str, str]:
+        asked.set()
+        may_answer.wait()
+        return {"access_token": "oaaNew1", "refresh_token": "oarNew1"}
+
+    airtable.post(TOKEN_URL, json=answer)
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(an_authenticator(a_raw_config(), clock).get_access_token)
+        asked.wait()
+        is_over_too_soon = OauthAuthenticator.hold_renewals(0.001)
+        may_answer.set()
+        is_over = OauthAuthenticator.hold_renewals(10)
+        saved = saved_tokens(capsys)
+        is_free = threads.submit(OauthAuthenticator.hold_renewals, 0.001).result()
+
+    assert (is_over_too_soon, is_over, is_free) == (False, True, False)
+    assert saved == [("oaaNew1", "oarNew1")]
 
 
 def test_refused_token_is_renewed(

@@ -1,0 +1,64 @@
+"""The process of a command, where it runs on something else than Linux."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from source_airtable.command import share_one_heap
+from source_airtable.ending import end_when_told
+from source_airtable.run import hold_signals_back
+
+if TYPE_CHECKING:
+    import pytest
+    from pytest_mock import MockerFixture
+
+
+def test_signals_that_cannot_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows the signals are left as they are, and no thread waits for them."""
+    monkeypatch.delattr(signal, "pthread_sigmask")
+    monkeypatch.delattr(signal, "sigwait")
+    handler = signal.getsignal(signal.SIGINT)
+    threads = threading.active_count()
+
+    end_when_told(hold_signals_back())
+
+    assert threading.active_count() == threads
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_ignored_interrupt(mocker: MockerFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process in the background, which is not to mind Ctrl-C, waits for SIGTERM alone."""
+    block = mocker.patch.object(signal, "pthread_sigmask")
+    monkeypatch.setattr(signal, "getsignal", lambda _: signal.SIG_IGN)
+
+    assert hold_signals_back() == {signal.SIGTERM}
+    block.assert_called_once_with(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def test_no_c_library_to_ask(mocker: MockerFixture) -> None:
+    """On Windows, where the process has no C library of its own, the heaps are left alone."""
+    load = mocker.patch.object(ctypes, "CDLL", side_effect=TypeError)
+
+    share_one_heap()
+
+    load.assert_called_once_with(None)
+
+
+def test_entry_imports_nothing_long() -> None:
+    """Nothing but the package itself is imported before the signals are held back."""
+    program = (
+        "import __future__, importlib, signal, sys, typing\n"
+        "before = set(sys.modules)\n"
+        "import source_airtable.run\n"
+        "print(*sorted(set(sys.modules) - before))\n"
+    )
+    ended = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert ended.stdout.split() == ["source_airtable", "source_airtable.run"]
