@@ -99,7 +99,9 @@ class FileHost:
             expires_at = reading.now
         signed = f"/v3/u/{self._made}/{self._made}/{int(expires_at * 1000)}"
         signature = make_id("", given["id"], signed)
-        name = quote(given.get("filename") or "file", safe="")
+        # HTTP clients take dots alone for folders, and servers refuse control characters.
+        plain = re.sub(r"^\.+$|[\x00-\x1f]", "_", given.get("filename") or "file")
+        name = quote(plain, safe="")
         return f"{reading.origin}/files{signed}/{signature}/{given['id']}/{name}"
 
     def answer(self, raw_path: str, now: float, expired_status: int) -> tuple[str, Answer]:

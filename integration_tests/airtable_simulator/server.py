@@ -120,6 +120,7 @@ class Simulator:
             "base": route.base,
             "table": table_id,
             "parameters": names,
+            "fields": request.rel_url.query.getall("fields[]", []),
         }
 
     def _latency_seconds(self) -> float:

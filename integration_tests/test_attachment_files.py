@@ -1,0 +1,369 @@
+"""The files of attachments: transferred whole, from addresses of today, and inside their folder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from integration_tests import photo_studio
+from integration_tests.account_catalog import (
+    Discovered,
+    a_file_catalog,
+    assert_sound,
+    assert_statuses,
+    both,
+)
+from integration_tests.airtable_simulator import SimulatorProcess
+from integration_tests.airtable_simulator.files import DEFAULT_SIZE, file_content
+from integration_tests.bases import CELL_MARK, a_base, a_field, a_record, a_table, an_attachment
+from integration_tests.connector import a_catalog, a_tenant
+from integration_tests.photo_studio import a_photo_studio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from integration_tests.connector import Message, Run
+
+MEGABYTE: Final = 1_000_000
+EXPIRED: Final = 5
+HOSTILE_NAMES: Final = (
+    "..",
+    ".",
+    "",
+    " ",
+    "../../../../etc/passwd",
+    "/etc/passwd",
+    "..\\..\\boot.ini",
+    "a/b/c.png",
+    "line\nbreak\r\x00\x1b[31m.pdf",
+    "x" * 300 + ".pdf",
+    "📷" * 300 + ".jpeg",
+    "y." + "z" * 300,
+    "名前.pdf",
+    'C:con|?*<>".txt',
+    "~",
+    "-rf",
+    "\u202egpj.exe",
+)
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[SimulatorProcess]:
+    """A simulator that serves the files of its attachments."""
+    with SimulatorProcess("--no-limits") as running:
+        running.admin.configure(serves_attachments=True)
+        yield running
+
+
+class Account:
+    """A base, and a folder of its own for the files."""
+
+    def __init__(
+        self,
+        simulator: SimulatorProcess,
+        folder: Path,
+        base: Message,
+        **settings: Any,  # noqa: ANN401 - JSON
+    ) -> None:
+        simulator.admin.clear_faults()
+        self.admin = simulator.admin
+        self.folder = folder / "staging"
+        self.folder.mkdir()
+        self.base = base
+        tenant = a_tenant(simulator, base, **settings)
+        self.connector = replace(
+            tenant.connector, environment={"AIRBYTE_STAGING_DIRECTORY": str(self.folder)}
+        )
+        self.found = Discovered(self.connector)
+        self.attachments = self.found.account["attachments"]
+
+    def transfer(self, catalog: Message | None = None) -> Run:
+        """A sync, of the attachments with their files if nothing else is said."""
+        self.admin.reset_stats()
+        run = self.connector.read(catalog or a_file_catalog(self.attachments), on_fast_clock=True)
+        assert run.exit_code == 0, run.failures
+        beside = [line for line in run.stdout.split("\n") if '"type":"RECORD"' not in line]
+        assert not any("/files/v3/" in line for line in [*beside, run.stderr])
+        return run
+
+    def staged(self) -> list[Path]:
+        """The files that are there."""
+        return sorted(path for path in self.folder.rglob("*") if path.is_file())
+
+    @property
+    def files(self) -> list[Message]:
+        """The attachments of the base's JSON."""
+        return [
+            file
+            for table in self.base["tables"]
+            for record in table["records"]
+            for cell in record["fields"].values()
+            if isinstance(cell, list)
+            for file in cell
+            if isinstance(file, dict)
+        ]
+
+
+def references(run: Run) -> dict[str, Message]:
+    """The reference of each file that was transferred, by the attachment's id."""
+    return {
+        record["data"]["id"]: record["file_reference"]
+        for record in run.of_type("RECORD")
+        if record.get("file_reference")
+    }
+
+
+def errors(run: Run) -> dict[str, str]:
+    """Why a file is not there, by the attachment's id."""
+    return {
+        row["id"]: row["file_error"] for row in run.records["attachments"] if "file_error" in row
+    }
+
+
+def file_warnings(run: Run) -> list[str]:
+    """The warnings about files."""
+    return [line for line in run.warnings if "was not transferred" in line]
+
+
+def assert_whole(account: Account, run: Run, expected: list[Message]) -> None:
+    """The expected files are there, whole and in their folder, and no others."""
+    told = references(run)
+    assert told.keys() == {file["id"] for file in expected}
+    for file in expected:
+        reference = told[file["id"]]
+        path = Path(reference["staging_file_url"])
+        content = file_content(file["id"], file.get("size", DEFAULT_SIZE))
+        assert path == account.folder / reference["source_file_relative_path"]
+        assert path.resolve().is_relative_to(account.folder.resolve())
+        assert path.read_bytes() == content
+        assert reference["file_size_bytes"] == len(content)
+    paths = sorted(Path(reference["staging_file_url"]) for reference in told.values())
+    assert account.staged() == paths
+    assert account.admin.stats()["files"].get("with_authorization", 0) == 0
+
+
+def a_file_base(*files: Message) -> Message:
+    """A base with one record of some files."""
+    field = a_field("Files", "multipleAttachments")
+    return a_base("Files", a_table("Papers", field, records=[a_record(Files=list(files))]))
+
+
+# All of them.
+
+
+def test_hundred_files(simulator: SimulatorProcess, tmp_path: Path) -> None:
+    """100 files arrive whole, by one download each, and the token is shown to no file host."""
+    account = Account(simulator, tmp_path, a_photo_studio())
+    run = account.transfer()
+    stats = account.admin.stats()
+
+    assert len(account.files) == photo_studio.ATTACHMENTS
+    assert_whole(account, run, account.files)
+    assert_sound(run, [account.attachments])
+    assert_statuses(run, [account.attachments])
+    assert stats["by_kind"]["get_file"] == photo_studio.ATTACHMENTS
+    assert "get_record" not in stats["by_kind"]
+    assert errors(run) == {}
+    assert file_warnings(run) == []
+
+
+def test_expired_and_failing_files(simulator: SimulatorProcess, tmp_path: Path) -> None:
+    """Of 100 files 5 have expired addresses, which are renewed, and 2 fail, which is reported."""
+    account = Account(simulator, tmp_path, a_photo_studio())
+    for file in account.files[:EXPIRED]:
+        account.admin.expire_attachment(file["id"])
+    lost, broken = account.files[10], account.files[90]
+    account.admin.expire_attachment(lost["id"], is_renewable=False)
+    account.admin.plan_fault("get_file", "status", status=500, record=broken["id"], times=None)
+    run = account.transfer()
+    stats = account.admin.stats()
+    failing = {lost["id"], broken["id"]}
+
+    good = [file for file in account.files if file["id"] not in failing]
+    assert len(good) == photo_studio.ATTACHMENTS - 2
+    assert_whole(account, run, good)
+    assert stats["by_kind"]["get_record"] == EXPIRED + 1
+    assert all(stats["by_file"][file["id"]] == 2 for file in account.files[:EXPIRED])
+    assert len(run.records["attachments"]) == photo_studio.ATTACHMENTS
+    assert errors(run).keys() == failing
+    assert "410" in errors(run)[lost["id"]]
+    warnings = file_warnings(run)
+    assert len(warnings) == 2
+    assert all(any(key in line for line in warnings) for key in failing)
+    assert_statuses(run, [account.attachments])
+
+
+def test_end_lines(simulator: SimulatorProcess, tmp_path: Path) -> None:
+    """For each table a line tells how many files were transferred, how many not, and why."""
+    account = Account(simulator, tmp_path, a_photo_studio())
+    account.admin.expire_attachment(account.files[0]["id"], is_renewable=False)
+    run = account.transfer()
+
+    told = sorted(line for line in run.logs if "files of table" in line)
+    assert told == [
+        "INFO: Stream attachments: 40 files of table Clients were transferred, 0 were not.",
+        (
+            "INFO: Stream attachments: 59 files of table Shoots were transferred, 1 were not "
+            "(1: the file server answers 410)."
+        ),
+    ]
+
+
+def test_renewed_row(simulator: SimulatorProcess, tmp_path: Path) -> None:
+    """The row of a renewed file has the new address, and is valid for two hours from then on."""
+    account = Account(simulator, tmp_path, a_file_base(an_attachment("a.png", 10)))
+    (file,) = account.files
+    account.admin.expire_attachment(file["id"])
+    account.admin.set_clock("2026-11-20T12:00:00.000Z")
+    run = account.transfer()
+    account.admin.run_clock()
+
+    (row,) = run.records["attachments"]
+    expires = int(row["url"].split("/")[8])
+    assert row["url_valid_until"] == "2026-11-20T14:00:00.000Z"
+    assert expires == 1_795_183_200_000
+
+
+def test_debug_log_tells_no_address(simulator: SimulatorProcess, tmp_path: Path) -> None:
+    """Also with --debug, neither a file's address nor its name is logged."""
+    file = an_attachment(f"{CELL_MARK}.png", 10)
+    account = Account(simulator, tmp_path, a_file_base(file))
+    account.admin.plan_fault("get_file", "status", status=503, record=file["id"])
+    run = account.connector.read(a_file_catalog(account.attachments), has_debug=True)
+
+    assert_whole(account, run, [file])
+    assert not any("/files/v3/" in line for line in [*run.logs, run.stderr])
+
+
+def test_without_files(simulator: SimulatorProcess, tmp_path: Path) -> None:
+    """Where no files are asked for, none is downloaded, and the rows are the same."""
+    account = Account(simulator, tmp_path, a_photo_studio())
+    run = account.transfer(a_catalog([account.attachments]))
+
+    assert "get_file" not in account.admin.stats()["by_kind"]
+    assert account.staged() == []
+    assert references(run) == {}
+    assert len(run.records["attachments"]) == photo_studio.ATTACHMENTS
+
+
+def test_beside_all_streams(simulator: SimulatorProcess, tmp_path: Path) -> None:
+    """With two workers and all other streams, the files arrive and the tables are scanned once."""
+    account = Account(simulator, tmp_path, a_photo_studio(), num_workers=2)
+    others = [one for one in account.found.streams if one is not account.attachments]
+    run = account.transfer(both(a_catalog(others), a_file_catalog(account.attachments)))
+
+    assert_whole(account, run, account.files)
+    assert_statuses(run, account.found.streams)
+    assert account.admin.stats()["by_kind"]["list_records"] == 2
+
+
+# One of them.
+
+
+def test_hostile_names(simulator: SimulatorProcess, tmp_path: Path) -> None:
+    """Whatever files are called, they are written inside their folder, each to its own path."""
+    files = [an_attachment(name, 100 + number) for number, name in enumerate(HOSTILE_NAMES)]
+    account = Account(simulator, tmp_path, a_file_base(*files))
+    run = account.transfer()
+
+    assert_whole(account, run, files)
+    assert [path.name for path in tmp_path.iterdir()] == ["staging"]
+    for path in account.staged():
+        assert path.name.isprintable() or "\u202e" in path.name
+        assert len(path.name.encode()) <= 150
+    endings = {path.suffix for path in account.staged()}
+    assert {".pdf", ".png", ".jpeg"} <= endings
+
+
+def test_same_file_in_two_cells(simulator: SimulatorProcess, tmp_path: Path) -> None:
+    """An attachment that two cells of a record hold is two files, neither in the other's way."""
+    file = an_attachment("twice.pdf", 5_000)
+    fields = [a_field(name, "multipleAttachments") for name in ("Files", "Copies")]
+    record = a_record(Files=[file], Copies=[file])
+    base = a_base("Twice", a_table("Papers", *fields, records=[record]))
+    account = Account(simulator, tmp_path, base)
+    run = account.transfer()
+
+    paths = [one["file_reference"]["staging_file_url"] for one in run.of_type("RECORD")]
+    assert len(set(paths)) == 2
+    assert {Path(path).read_bytes() for path in paths} == {file_content(file["id"], 5_000)}
+
+
+def test_largest_file(simulator: SimulatorProcess, tmp_path: Path) -> None:
+    """A file up to the bound is transferred; of a larger one only the row, without a download."""
+    largest, larger = (an_attachment("a.pdf", MEGABYTE + more) for more in (0, 1))
+    account = Account(simulator, tmp_path, a_file_base(largest, larger), max_file_megabytes=1)
+    run = account.transfer()
+
+    assert_whole(account, run, [largest])
+    assert errors(run) == {larger["id"]: "it is larger than the setting max_file_megabytes allows"}
+    assert larger["id"] not in account.admin.stats()["by_file"]
+
+
+def test_file_that_turns_out_larger(simulator: SimulatorProcess, tmp_path: Path) -> None:
+    """A file that does not tell its size ends at the bound, and nothing of it is left."""
+    file = an_attachment("a.bin", 0)
+    del file["size"]
+    account = Account(simulator, tmp_path, a_file_base(file), max_file_megabytes=1)
+    account.admin.plan_fault(
+        "get_file", "status", status=200, body="x" * (2 * MEGABYTE), times=None
+    )
+    run = account.transfer()
+
+    assert "max_file_megabytes" in errors(run)[file["id"]]
+    assert references(run) == {}
+    assert account.staged() == []
+
+
+@pytest.mark.parametrize("action", ["cut_body", "reset"])
+def test_cut_download_is_tried_again(
+    simulator: SimulatorProcess, tmp_path: Path, action: str
+) -> None:
+    """A download that breaks off begins anew, and the file is whole."""
+    file = an_attachment("a.pdf", 300_000)
+    account = Account(simulator, tmp_path, a_file_base(file))
+    account.admin.plan_fault("get_file", action, record=file["id"])
+    run = account.transfer()
+
+    assert_whole(account, run, [file])
+    assert account.admin.stats()["by_file"] == {file["id"]: 2}
+
+
+@pytest.mark.parametrize("action", ["cut_body", "reset"])
+def test_download_that_always_breaks_off(
+    simulator: SimulatorProcess, tmp_path: Path, action: str
+) -> None:
+    """A download that breaks off each time is reported, and nothing of the file is left."""
+    file = an_attachment(f"{CELL_MARK}.pdf", 300_000)
+    account = Account(simulator, tmp_path, a_file_base(file))
+    account.admin.plan_fault("get_file", action, record=file["id"], times=None)
+    run = account.transfer()
+
+    assert errors(run).keys() == {file["id"]}
+    assert len(file_warnings(run)) == 1
+    assert account.staged() == []
+
+
+def test_record_deleted_before_its_file(simulator: SimulatorProcess, tmp_path: Path) -> None:
+    """Where an address has expired and its record is gone, the file is reported missing."""
+    file = an_attachment("a.pdf", 10)
+    account = Account(simulator, tmp_path, a_file_base(file))
+    account.admin.expire_attachment(file["id"])
+    account.admin.plan_fault("get_record", "status", status=404, times=None)
+    run = account.transfer()
+
+    assert errors(run) == {file["id"]: "its record is not there any more"}
+
+
+def test_folder_that_cannot_be_written(simulator: SimulatorProcess, tmp_path: Path) -> None:
+    """Where a file cannot be written, that is reported, without a name, and not fatal."""
+    file = an_attachment(f"{CELL_MARK}.pdf", 10)
+    account = Account(simulator, tmp_path, a_file_base(file))
+    (account.folder / "attachments").write_text("in the way")
+    run = account.transfer()
+
+    assert errors(run).keys() == {file["id"]}
+    assert references(run) == {}
