@@ -34,7 +34,9 @@ ENV PATH=/opt/source-airtable/bin:$PATH
 RUN source-airtable spec >/dev/null
 
 WORKDIR /airbyte/integration_code
-USER airbyte
+# The base image's user airbyte, by number: of a name, Kubernetes' runAsNonRoot cannot tell that it
+# is not root, and refuses to start it.
+USER 1000
 ENV AIRBYTE_ENTRYPOINT="source-airtable"
 ENTRYPOINT ["source-airtable"]
 

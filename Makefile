@@ -23,7 +23,7 @@ INSTALL_LOCKED = $(PIP_INSTALL) --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: bench check clean docs fix help image image-test lock soak sync test
+.PHONY: bench check clean docs fix help image image-test live-test lock soak sync test
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ image-test: $(STAMPS)/test  ## Run the built image's tests, the standard ones to
 	@CONNECTOR_IMAGE=$(IMAGE) BASE_IMAGE=$(BASE_IMAGE) \
 	  $(BIN)/python -m pytest -m image_tests -s \
 	  integration_tests/test_image.py integration_tests/test_acceptance.py $(ARGS)
+
+live-test: $(STAMPS)/test  ## Ask a real account what Airtable does not document (CONTRIBUTING.md).
+	@$(BIN)/python -m pytest -m requires_creds integration_tests/test_live.py $(ARGS)
 
 lock: $(STAMPS)/check  ## Resolve all requirements anew and write requirements/*.txt.
 	@sh scripts/lock.sh $(BIN)/uv

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from base64 import b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,9 +17,12 @@ if TYPE_CHECKING:
     from pyairtable import Base
 
 TOKEN_VARIABLE: Final = "AIRTABLE_TOKEN"  # noqa: S105 - a name, not a token
+SECOND_TOKEN_VARIABLE: Final = "AIRTABLE_SECOND_TOKEN"  # noqa: S105 - a name, not a token
 WORKSPACE_VARIABLE: Final = "AIRTABLE_WORKSPACE_ID"
 URL_VARIABLE: Final = "AIRTABLE_API_URL"
 API_URL: Final = "https://api.airtable.com"
+CONTENT_URL: Final = "https://content.airtable.com"
+"""Where files are taken in."""
 PACE_SECONDS: Final = 0.25
 """Between two requests: four a second, where Airtable takes five for each base."""
 PENALTY_SECONDS: Final = 31.0
@@ -71,15 +75,35 @@ class Account:
         """One request beside pyairtable, whatever its answer; ``more`` as requests takes it."""
         return self.session.request(method, str(self.api.build_url(*path)), **more)
 
+    def upload(self, base_id: str, record_id: str, field: str, content: bytes) -> requests.Response:
+        """Add a text file to a cell; pyairtable would ask Airtable itself, whatever the address."""
+        origin = CONTENT_URL if self.url == API_URL else self.url
+        body = {
+            "contentType": "text/plain",
+            "filename": "probe.txt",
+            "file": b64encode(content).decode(),
+        }
+        url = f"{origin}/v0/{base_id}/{record_id}/{field}/uploadAttachment"
+        return self.session.post(url, json=body)
 
-def connect(sleep: Callable[[float], object] = time.sleep) -> Account:
-    """The account of the token in the environment.
+    def fetch_status(self, url: str) -> int:
+        """The status of an address beside the API, which is shown no token."""
+        with requests.Session() as session:
+            session.trust_env = self.session.trust_env
+            with session.get(url, timeout=CALL_SECONDS, stream=True) as answer:
+                return answer.status_code
+
+
+def connect(
+    sleep: Callable[[float], object] = time.sleep, variable: str = TOKEN_VARIABLE
+) -> Account:
+    """The account of a token in the environment.
 
     Raises: ``SystemExit`` with a sentence when there is none.
     """
-    token = os.environ.get(TOKEN_VARIABLE, "")
+    token = os.environ.get(variable, "")
     if not token:
-        raise SystemExit(f"{TOKEN_VARIABLE} is not set: a personal access token is needed.")
+        raise SystemExit(f"{variable} is not set: a personal access token is needed.")
     url = os.environ.get(URL_VARIABLE) or API_URL
     session = PacedSession(sleep)
     # The environment's proxies are for Airtable itself, not for a simulator on this machine.

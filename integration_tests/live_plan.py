@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from integration_tests.airtable_simulator.sample_base import sample_account
@@ -89,6 +89,24 @@ def _creatable(field: Json) -> Json:
             options = {"choices": [{k: one[k] for k in keys} for one in options["choices"]]}
         made["options"] = options
     return made
+
+
+def shorten(plans: list[TablePlan], most: int) -> list[TablePlan]:
+    """The plans with the first records of each table, and of their links those that remain."""
+    kept = {record["id"] for plan in plans for record in plan.records[:most]}
+    return [
+        replace(plan, records=[_without_links(plan, one, kept) for one in plan.records[:most]])
+        for plan in plans
+    ]
+
+
+def _without_links(plan: TablePlan, record: Json, kept: set[str]) -> Json:
+    links = {link.name for link in plan.links}
+    cells = {
+        name: [one for one in cell or () if one in kept] if name in links else cell
+        for name, cell in record["fields"].items()
+    }
+    return {**record, "fields": cells}
 
 
 def to_written_cells(plan: TablePlan, record: Json, new_ids: dict[str, str], user: str) -> Json:

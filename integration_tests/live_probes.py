@@ -1,7 +1,8 @@
 """What Airtable does not document, found out by asking it: one probe for each open question.
 
-A probe gives a sentence. Probes of bases in use only read; those that write do so in the base that
-``live_base`` built. Moments are Airtable's own, from the ``Date`` of its answers.
+A probe gives a sentence, or raises ``NotSettledError`` with the reason why it knows nothing. Probes
+of bases in use only read; those that write do so in the base that ``live_base`` built. Moments are
+Airtable's own, from the ``Date`` of its answers.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ MILLISECOND: Final = timedelta(milliseconds=1)
 OK: Final = 200
 
 
+class NotSettledError(Exception):
+    """A probe came to its end and its question is still open."""
+
+
 @dataclass(frozen=True)
 class Ground:
     """Where a probe looks: an account, one table to read, and the base that may be written to."""
@@ -40,6 +45,10 @@ class Ground:
     base_id: str
     table_id: str
     is_writable: bool
+    other: Account | None = None
+    """The same user's, or another one's, by a second token."""
+    longest_wait: float = 0.0
+    """Seconds for which a probe may do nothing but wait."""
 
     def table(self, key: str) -> Table:
         """A table of the built base by its short name."""
@@ -76,14 +85,19 @@ def _and_record(record_id: str, condition: str) -> str:
 
 
 def _modified_after(moment: datetime) -> str:
-    return f"IS_AFTER(LAST_MODIFIED_TIME(),DATETIME_PARSE('{_to_text(moment)}'))"
+    return _is_after("LAST_MODIFIED_TIME()", moment)
+
+
+def _is_after(function: str, moment: datetime) -> str:
+    return f"IS_AFTER({function},DATETIME_PARSE('{_to_text(moment)}'))"
 
 
 def _to_text(moment: datetime) -> str:
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
-def _told(is_so: bool, what: str) -> str:  # noqa: FBT001 - the one thing it tells of
+def tell_move(is_so: bool, what: str) -> str:  # noqa: FBT001 - the one thing it tells of
+    """A sentence about a modified time."""
     return f"{what} {'moves' if is_so else 'does not move'} LMT"
 
 
@@ -99,6 +113,17 @@ def describe_refusal(answer: Any) -> str:  # noqa: ANN401 - an answer
     if isinstance(error, str):
         return f"{answer.status_code} {error} (plain text)"
     return f"{answer.status_code} {error.get('type') or error.get('error')}"
+
+
+def records_of(answer: Any) -> list[Any]:  # noqa: ANN401 - an answer
+    """The records of a page.
+
+    Raises: ``NotSettledError`` for a page that was refused.
+    """
+    if answer.status_code != OK:
+        raise NotSettledError(f"records cannot be listed: {describe_refusal(answer)}")
+    records: list[Any] = answer.json()["records"]
+    return records
 
 
 # Probes that only read.
@@ -118,8 +143,10 @@ def probe_stale_offset(ground: Ground) -> str:
 
 def probe_fractions(ground: Ground) -> str:
     """Whether modified times are finer than a second, by halving the time they may lie in."""
-    records = ground.read(pageSize=3).json()["records"]
+    records = records_of(ground.read(pageSize=3))
     moments = [moment for one in records if (moment := _find_modified_time(ground, one["id"]))]
+    if not moments:
+        raise NotSettledError("the table to read has no record with a modified time")
     finer = sum(moment.microsecond > 0 for moment in moments)
     return f"LMT of {finer} of {len(moments)} records has a fraction of a second"
 
@@ -127,7 +154,7 @@ def probe_fractions(ground: Ground) -> str:
 def _find_modified_time(ground: Ground, record_id: str) -> datetime | None:
     def is_after(moment: datetime) -> bool:
         condition = _and_record(record_id, _modified_after(moment))
-        return bool(ground.read(filterByFormula=condition).json()["records"])
+        return bool(records_of(ground.read(filterByFormula=condition)))
 
     if not is_after(FIRST_MOMENT):
         return None
@@ -144,14 +171,32 @@ def _find_modified_time(ground: Ground, record_id: str) -> datetime | None:
 
 def probe_blank_times(ground: Ground) -> str:
     """How many of the first records have a blank modified time."""
+    if not records_of(ground.read(pageSize=1)):
+        raise NotSettledError("the table to read has no records")
     answer = ground.read(filterByFormula=f"NOT({_modified_after(FIRST_MOMENT)})")
-    if answer.status_code != OK:
-        return describe_refusal(answer)
-    blank = len(answer.json()["records"])
+    blank = len(records_of(answer))
     return f"{blank}{' or more' if 'offset' in answer.json() else ''} records have a blank LMT"
 
 
 # Probes that write.
+
+
+def probe_is_after(ground: Ground) -> str:
+    """Whether filters by IS_AFTER give the later records and no others."""
+    ideas = ground.table("ideas")
+    made = [ideas.create({"Idea": "Probe"})["id"]]
+    ground.pause()
+    moment = ground.now()
+    ground.pause()
+    made.append(ideas.create({"Idea": "Probe"})["id"])
+    told = []
+    for function in ("LAST_MODIFIED_TIME()", "CREATED_TIME()"):
+        found = [one["id"] for one in ideas.all(formula=_is_after(function, moment))]
+        told.append(
+            f"{function} {'as documented' if found == made[1:] else f'{len(found)} records'}"
+        )
+    ideas.batch_delete(made)
+    return f"IS_AFTER of one record's moment: {', '.join(told)}"
 
 
 def probe_blank_rule(ground: Ground) -> str:
@@ -170,54 +215,40 @@ def probe_equal_value(ground: Ground) -> str:
     made = ideas.create({"Idea": "Probe"})
     moved = ground.moves(ideas, made["id"], lambda: ideas.update(made["id"], {"Idea": "Probe"}))
     ideas.delete(made["id"])
-    return _told(moved, "writing an equal value")
+    return tell_move(moved, "writing an equal value")
 
 
 def probe_link_name(ground: Ground) -> str:
     """Whether a new name of a linked record moves the modified time of the one that links to it."""
-    products, (line,) = ground.table("products"), _linked_line(ground)
+    products, line = ground.table("products"), _first(ground.table("lines"), "Product")
     linked = line["fields"]["Product"][0]
     name = products.get(linked)["fields"].get("Name", "")
     moved = ground.moves(
         ground.table("lines"), line["id"], lambda: products.update(linked, {"Name": f"{name} *"})
     )
     products.update(linked, {"Name": name})
-    return _told(moved, "another name of a linked record")
+    return tell_move(moved, "another name of a linked record")
 
 
 def probe_link_from_other_side(ground: Ground) -> str:
     """Whether linking to a record moves that record's modified time."""
     products, lines = ground.table("products"), ground.table("lines")
-    (line,) = _linked_line(ground)
+    line = _first(lines, "Product")
     other = products.create({"Name": "Probe"})
     moved = ground.moves(
         products, other["id"], lambda: lines.update(line["id"], {"Product": [other["id"]]})
     )
     lines.update(line["id"], {"Product": line["fields"]["Product"]})
     products.delete(other["id"])
-    return _told(moved, "a link made at its other end")
+    return tell_move(moved, "a link made at its other end")
 
 
-def _linked_line(ground: Ground) -> list[Any]:
-    return ground.table("lines").all(fields=["Product"], formula="{Product}", max_records=1)
-
-
-def probe_comment(ground: Ground) -> str:
-    """Whether a comment moves the modified time of its record."""
-    ideas = ground.table("ideas")
-    made = ideas.create({"Idea": "Probe"})
-    path = (ground.base_id, ideas.id, made["id"], "comments")
-    answers: list[Any] = []
-
-    def comment() -> None:
-        answers.append(ground.account.call("POST", *path, json={"text": "Probe"}))
-
-    moved = ground.moves(ideas, made["id"], comment)
-    ideas.delete(made["id"])
-    if answers[0].status_code != OK:
-        refusal = describe_refusal(answers[0])
-        return f"not known: {refusal}; the token needs data.recordComments:write"
-    return _told(moved, "a comment")
+def _first(table: Table, field: str) -> Any:  # noqa: ANN401 - a record
+    """The first record with a cell in a field."""
+    found = table.all(fields=[field], formula=f"{{{field}}}", max_records=1)
+    if not found:
+        raise NotSettledError(f"the base is not as it was built, no {field} is filled")
+    return found[0]
 
 
 def probe_option_rename(ground: Ground) -> str:
@@ -225,8 +256,8 @@ def probe_option_rename(ground: Ground) -> str:
     suppliers = ground.table("suppliers")
     field = suppliers.schema().field("Country")
     if not isinstance(field, SingleSelectFieldSchema):
-        return f"not known: the base is not as it was built, Country is a {field.type}"
-    (one,) = suppliers.all(fields=["Country"], formula="{Country}", max_records=1)
+        raise NotSettledError(f"the base is not as it was built, Country is a {field.type}")
+    one = _first(suppliers, "Country")
     choices = [choice.model_dump(exclude_none=True) for choice in field.options.choices]
     name = choices[0]["name"]
     path = ("meta", "bases", ground.base_id, "tables", suppliers.id, "fields", field.id)
@@ -238,12 +269,12 @@ def probe_option_rename(ground: Ground) -> str:
     answers: list[Any] = []
     moved = ground.moves(suppliers, one["id"], lambda: answers.append(rename(f"{name} *")))
     if answers[0].status_code != OK:
-        return (
+        raise NotSettledError(
             f"the API refuses to rename a choice ({describe_refusal(answers[0])}): "
             "rename one by hand, and see whether an incremental sync reads its records"
         )
     rename(name)
-    return _told(moved, "another name of a choice")
+    return tell_move(moved, "another name of a choice")
 
 
 def probe_deleted_in_scan(ground: Ground) -> str:
@@ -252,6 +283,8 @@ def probe_deleted_in_scan(ground: Ground) -> str:
     first, last = (one["id"] for one in ideas.batch_create([{"Idea": "Probe"}] * 2))
     pages = ideas.iterate(page_size=4, fields=["Idea"])
     seen = {one["id"]: one["fields"].get("Idea") for one in next(pages)}
+    if last in seen or first in seen:
+        raise NotSettledError("the scan has one page only")
     ideas.delete(last)
     ideas.update(first, {"Idea": "Edited"})
     late = ideas.create({"Idea": "Late"})["id"]

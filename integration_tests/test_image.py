@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -48,6 +49,8 @@ pytestmark = pytest.mark.image_tests
 
 MOST_MEGABYTES_OVER_BASE = 300
 MOST_MEGABYTES_OF_A_READ = 200
+MOST_SECONDS_OVER_BASE = 5
+"""Until ``spec`` has answered, above a bare Python in the base image; about 1 where measured."""
 START_RUNS = 3
 READ_BASES = 20
 """Of 1,000 records each; a single base would be read at 500 records a second."""
@@ -97,9 +100,24 @@ def messages_of(run: subprocess.CompletedProcess[str], message_type: str) -> lis
     return [message for message in messages if message["type"] == message_type]
 
 
+def told(*arguments: str) -> str:
+    """What a docker command that must succeed writes."""
+    run = docker(*arguments)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+@pytest.fixture
+def base_image() -> str:
+    """The base image, in the engine's own list: a build by BuildKit does not put it there."""
+    if docker("image", "inspect", BASE_IMAGE).returncode != 0:
+        told("pull", "--quiet", BASE_IMAGE)
+    return BASE_IMAGE
+
+
 def megabytes(image: str) -> float:
     """The size of an image."""
-    return int(docker("image", "inspect", "--format", "{{.Size}}", image).stdout) / 1e6
+    return int(told("image", "inspect", "--format", "{{.Size}}", image)) / 1e6
 
 
 def shortest_seconds(*arguments: str) -> float:
@@ -107,7 +125,7 @@ def shortest_seconds(*arguments: str) -> float:
 
     def seconds() -> float:
         started = time.perf_counter()
-        assert docker("run", "--rm", *arguments).returncode == 0
+        told("run", "--rm", *arguments)
         return time.perf_counter() - started
 
     return min(seconds() for _ in range(START_RUNS))
@@ -124,10 +142,12 @@ def peak_megabytes(
 
 
 def test_user_is_not_root() -> None:
-    """The image's user is the base image's, with no rights of root."""
-    run = docker("run", *CONFINED, "--entrypoint", "id", IMAGE, "--user", "--name")
+    """The image's user is the base image's, not root, and told by number as clusters ask for."""
+    number = told("image", "inspect", "--format", "{{.Config.User}}", IMAGE)
 
-    assert run.stdout.strip() == "airbyte"
+    assert int(number) != 0
+    assert told("run", *CONFINED, "--entrypoint", "id", IMAGE, "--user") == number
+    assert told("run", *CONFINED, "--entrypoint", "id", IMAGE, "--user", "--name") == "airbyte"
 
 
 def test_spec() -> None:
@@ -264,31 +284,48 @@ def write_read_of(tenant: Tenant, folder: Path) -> None:
     write_json(folder / "catalog.json", a_catalog(streams))
 
 
-def test_size_start_and_memory(airtable: SimulatorProcess, folder: Path) -> None:
-    """The image adds a bounded size to its base, a read takes bounded memory; all is shown."""
+def test_size_start_and_memory(airtable: SimulatorProcess, folder: Path, base_image: str) -> None:
+    """The image adds bounded size and time to its base, a read takes bounded memory; all shown."""
     bases = synthetic_account(bases=READ_BASES)["bases"]
     write_read_of(a_tenant(airtable, *bases), folder)
-    added_megabytes = megabytes(IMAGE) - megabytes(BASE_IMAGE)
     read_peak = peak_megabytes(
         *(IMAGE, "source-airtable", *READ), folder=folder, api_url=airtable.url
     )
+    bare = Figures.of(base_image, "python", "-c", "pass")
+    spec = Figures.of(IMAGE, "source-airtable", "spec")
     table = Table(title="image", title_justify="left")
     for column in ("", "image, MB", "start, s", "peak memory, MB"):
         table.add_column(column, justify="right" if column else "left")
-    bare, spec = ("python", "-c", "pass"), ("source-airtable", "spec")
-    table.add_row("base, bare Python", *figures(BASE_IMAGE, *bare))
-    table.add_row("connector, spec", *figures(IMAGE, *spec))
+    table.add_row("base, bare Python", *bare.shown)
+    table.add_row("connector, spec", *spec.shown)
     records = sum(len(table["records"]) for base in bases for table in base["tables"])
     table.add_row(f"connector, read of {records:,} records", "", "", f"{read_peak:.0f}")
     Console().print()
     Console().print(table)
 
-    assert added_megabytes < MOST_MEGABYTES_OVER_BASE
+    assert spec.megabytes - bare.megabytes < MOST_MEGABYTES_OVER_BASE
+    assert spec.seconds - bare.seconds < MOST_SECONDS_OVER_BASE
     assert read_peak < MOST_MEGABYTES_OF_A_READ
 
 
-def figures(image: str, *command: str) -> Iterator[str]:
+@dataclass(frozen=True)
+class Figures:
     """The size of an image; the time and memory that a command takes in it."""
-    yield f"{megabytes(image):.0f}"
-    yield f"{shortest_seconds('--entrypoint', command[0], image, *command[1:]):.2f}"
-    yield f"{peak_megabytes(image, *command):.0f}"
+
+    megabytes: float
+    seconds: float
+    peak_megabytes: float
+
+    @classmethod
+    def of(cls, image: str, *command: str) -> Figures:
+        """Measure them."""
+        return cls(
+            megabytes(image),
+            shortest_seconds("--entrypoint", command[0], image, *command[1:]),
+            peak_megabytes(image, *command),
+        )
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The cells of a row."""
+        return f"{self.megabytes:.0f}", f"{self.seconds:.2f}", f"{self.peak_megabytes:.0f}"

@@ -14,6 +14,7 @@ from integration_tests.airtable_simulator.wire import is_empty
 from integration_tests.bases import CELL_MARK, a_base, a_field, a_record, a_table
 from integration_tests.connector import Connector, a_catalog, a_tenant, clean
 from integration_tests.upstream_catalog import upstream_catalog, upstream_schema, upstream_state
+from source_airtable.streams.account_streams import ACCOUNT_STREAMS
 from unit_tests.conforming import nonconformities
 
 if TYPE_CHECKING:
@@ -37,6 +38,15 @@ OUR_SYSTEM_COLUMNS: Final = {
 
 (BAKERY,) = sample_account()["bases"]
 NOT_A_NUMBER: Final = {"specialValue": "NaN"}
+UNKNOWN_TYPE: Final = "hologram"
+TABBED: Final = a_base(
+    "Tabs",
+    a_table(
+        "Tabbed",
+        a_field("\tNotes\n"),
+        records=[a_record(**{"\tNotes\n": f"{CELL_MARK} tab"})],
+    ),
+)
 CORNERS: Final = a_base(
     "Corner Cases",
     a_table(
@@ -48,6 +58,9 @@ CORNERS: Final = a_base(
         a_field("fields"),
         a_field("Due Date"),
         a_field("due date"),
+        a_field("Prices", "lookup", options={"result": {"type": "number"}}),
+        a_field("Source", "externalSyncSource", options={"choices": [{"name": "Sales"}]}),
+        a_field("Scene", UNKNOWN_TYPE),
         records=[
             a_record(
                 **{
@@ -59,6 +72,9 @@ CORNERS: Final = a_base(
                     "fields": f"{CELL_MARK} fields",
                     "Due Date": f"{CELL_MARK} first",
                     "due date": f"{CELL_MARK} second",
+                    "Prices": [1, 2.5],
+                    "Source": "Sales",
+                    "Scene": {"depth": 3},
                 }
             ),
             a_record(Name=f"{CELL_MARK} broken", Margin=NOT_A_NUMBER, Sum=NOT_A_NUMBER),
@@ -107,8 +123,8 @@ def discovered(tenant: Tenant) -> dict[str, Message]:
         "add_base_id_to_stream_name": False,
         "something_of_theirs": 1,
     }
-    streams = Connector(tenant.simulator.url, config).discover()
-    return {stream["name"]: stream for stream in streams}
+    (discovered,) = Connector(tenant.simulator.url, config).run("discover").of_type("CATALOG")
+    return {stream["name"]: stream for stream in discovered["streams"]}
 
 
 @pytest.fixture(scope="module")
@@ -191,8 +207,12 @@ def test_legacy_settings(legacy: Connector, command: str) -> None:
 
 
 def test_streams_keep_their_names(discovered: dict[str, Message], catalog: Message) -> None:
-    """A refresh finds every stream under the name that it has."""
-    assert discovered.keys() == {one["stream"]["name"] for one in catalog["streams"]}
+    """A refresh finds every table's stream under the name that it has, and eight more beside."""
+    kept = {one["stream"]["name"] for one in catalog["streams"]}
+
+    assert discovered.keys() - ACCOUNT_STREAMS.keys() == kept
+    assert len(discovered.keys() - kept) == 8
+    assert not any("/" in name for name in ACCOUNT_STREAMS)
 
 
 def test_streams_keep_their_names_with_base_ids(tenant: Tenant) -> None:
@@ -241,6 +261,19 @@ def test_first_sync_is_complete(moved: Run, catalog: Message) -> None:
     assert len(moved.state_streams) == len(catalog["streams"])
 
 
+def test_state_is_the_same_placeholder(moved: Run, catalog: Message) -> None:
+    """The state that a stream leaves is the one that it came with, so that there is a way back."""
+    left = {
+        state["stream"]["stream_descriptor"]["name"]: state["stream"]["stream_state"]
+        for state in moved.states
+    }
+
+    assert left == {
+        state["stream"]["stream_descriptor"]["name"]: state["stream"]["stream_state"]
+        for state in upstream_state(catalog)
+    }
+
+
 def test_records_fit_the_catalog(moved: Run, catalog: Message) -> None:
     """Every record is true to the types that the connection was made with, and adds no column."""
     wrong = []
@@ -277,6 +310,7 @@ def test_corner_cases(moved: Run) -> None:
     assert full["due_date"] == f"{CELL_MARK} first"
     assert {"margin", "sum"}.isdisjoint(broken)
     assert blank.keys() == UPSTREAM_SYSTEM_COLUMNS
+    assert (full["prices"], full["source"], full["scene"]) == ([1, 2.5], "Sales", '{"depth":3}')
 
 
 def test_after_the_refresh(refreshed: Run) -> None:
@@ -301,5 +335,88 @@ def test_catalog_covers_the_types_that_differ() -> None:
         *("createdTime", "date", "dateTime", "formula", "lastModifiedBy", "lastModifiedTime"),
         *("manualSort", "multipleAttachments", "multipleCollaborators", "multipleLookupValues"),
         *("multipleRecordLinks", "multipleSelects", "rating", "rollup", "singleCollaborator"),
+        *("externalSyncSource", "lookup", UNKNOWN_TYPE),
     }
     assert all(upstream_schema(field)["type"] for field in fields)
+
+
+def with_column(catalog: Message, column: str) -> Message:
+    """A catalog of one stream with a text column more."""
+    (configured,) = catalog["streams"]
+    json_schema = configured["stream"]["json_schema"]
+    properties = {**json_schema["properties"], column: {"type": ["null", "string"]}}
+    stream = {**configured["stream"], "json_schema": {**json_schema, "properties": properties}}
+    return {"streams": [{**configured, "stream": stream}]}
+
+
+def test_oauth_settings(airtable: SimulatorProcess) -> None:
+    """Settings that the other connector saved of an OAuth sign-in are gone on with, and saved."""
+    base_ids = airtable.admin.load({"bases": [TABBED]})
+    airtable.admin.add_oauth_client("client-id-moved", "client-secret-moved")
+    grant = airtable.admin.add_oauth_grant(
+        "client-id-moved", base_ids=base_ids, user_id="usrMoved000000001"
+    )
+    credentials = {
+        "auth_method": "oauth2.0",
+        "client_id": "client-id-moved",
+        "client_secret": "client-secret-moved",
+        "access_token": grant["access_token"],
+        "token_expiry_date": "2024-03-01T10:00:00.000000+00:00",
+        "refresh_token": grant["refresh_token"],
+    }
+    settings = {"credentials": credentials, "num_workers": 5, "add_base_id_to_stream_name": False}
+    catalog = upstream_catalog(TABBED)
+    run = Connector(airtable.url, settings).read(catalog, state=upstream_state(catalog))
+    (saved,) = run.of_type("CONTROL")
+    config = saved["connectorConfig"]["config"]
+    today = airtable.admin.show_oauth_grant(grant["grant"])
+
+    assert (run.exit_code, len(run.of_type("RECORD"))) == (0, 1)
+    assert config["credentials"].keys() == credentials.keys()
+    assert config["credentials"]["refresh_token"] == today["refresh_token"]
+    assert {**config, "credentials": None} == {**settings, "credentials": None}
+
+
+def test_ambiguous_stream(airtable: SimulatorProcess) -> None:
+    """A stream whose table may be one of two fails with both, and the others are read."""
+    before = a_base("Shop", a_table("Orders"))
+    others = [a_base(name, *before["tables"]) for name in ("Shop of today", "Shop of 2025")]
+    catalog = upstream_catalog(before, CORNERS)
+    tenant = a_tenant(airtable, CORNERS, *others)
+    run = tenant.connector.read(catalog, state=upstream_state(catalog))
+    lost = catalog["streams"][0]["stream"]["name"]
+    failure = run.failure_of(lost)
+
+    assert run.exit_code == 1
+    assert failure["failure_type"] == "config_error"
+    for base in others:
+        assert f"{base['name']}/Orders ({base['id']}/" in failure["message"]
+    assert run.last_statuses == {lost: "INCOMPLETE", CORNER_STREAM: "COMPLETE"}
+    assert len(run.records[CORNER_STREAM]) == 3
+
+
+def test_deleted_field(tenant: Tenant) -> None:
+    """The column of a field that was deleted is null, and the log says so."""
+    catalog = with_column(upstream_catalog(CORNERS), "old_notes")
+    run = tenant.connector.read(catalog, state=upstream_state(catalog))
+
+    assert run.exit_code == 0
+    assert [data.get("old_notes") for data in run.records[CORNER_STREAM]] == [None] * 3
+    assert [line for line in run.warnings if "are null: old_notes." in line]
+
+
+def test_name_that_begins_with_a_tab(airtable: SimulatorProcess) -> None:
+    """A tab or line break around a name is stripped by a refresh; until then its column is null."""
+    tenant = a_tenant(airtable, TABBED)
+    (table,) = TABBED["tables"]
+    name = tenant.stream_name(TABBED, table)
+    (discovered,) = tenant.connector.run("discover").of_type("CATALOG")
+    streams = {stream["name"]: stream for stream in discovered["streams"]}
+    catalog = with_column(upstream_catalog(TABBED), "\tnotes\n")
+    run = tenant.connector.read(catalog, state=upstream_state(catalog))
+
+    assert "notes" in streams[name]["json_schema"]["properties"]
+    assert "\tnotes\n" not in streams[name]["json_schema"]["properties"]
+    assert run.exit_code == 0
+    assert run.records[name][0].get("\tnotes\n") is None
+    assert [line for line in run.warnings if "are null: \tnotes\n." in line]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -128,6 +131,26 @@ def test_targets_that_pages_name_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
 
     assert named - targets == set()
+
+
+def test_recipe_for_a_catalog(tmp_path: Path) -> None:
+    """The README's program makes a configured catalog of the tables among the streams."""
+    recipe = README.read_text("utf-8").partition("python3 -c '\n")[2].partition("' > secrets/")[0]
+    table, account = {"name": "bakery/orders/tblltp8DGLhqbUmjK"}, {"name": "records"}
+    said = [
+        {"type": "LOG", "log": {"message": "17 streams"}},
+        {"type": "CATALOG", "catalog": {"streams": [table, account]}},
+    ]
+    discovered = tmp_path / "secrets" / "discovered.jsonl"
+    discovered.parent.mkdir()
+    discovered.write_text("\n".join(map(json.dumps, said)), "utf-8")
+    made = subprocess.check_output([sys.executable, "-c", recipe], cwd=tmp_path)  # noqa: S603 - ours
+
+    assert json.loads(made) == {
+        "streams": [
+            {"stream": table, "sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
+        ]
+    }
 
 
 def test_layout_of_readme_names_every_module() -> None:

@@ -18,14 +18,19 @@ WRITES_RECORDS: Final = frozenset(
     {"create_records", "update_records", "replace_records", "delete_records", "sync_csv"}
 )
 WRITES_SCHEMA: Final = frozenset({"create_table", "update_table", "create_field", "update_field"})
-WRITES: Final = WRITES_RECORDS | WRITES_SCHEMA | {"create_base", "create_comment"}
+WEBHOOKS: Final = frozenset({"create_webhook", "delete_webhook", "list_webhooks"})
+WRITES: Final = (
+    WRITES_RECORDS | WRITES_SCHEMA | {"create_base", "create_comment", "upload_attachment"}
+)
 SCOPES: Final[dict[str, tuple[str, ...]]] = {
     **dict.fromkeys(WRITES_RECORDS, ("data.records:write",)),
     **dict.fromkeys(WRITES_SCHEMA, ("schema.bases:write",)),
+    **dict.fromkeys(WEBHOOKS, ("webhook:manage",)),
     "base_schema": ("schema.bases:read",),
     "create_comment": ("data.recordComments:write",),
     "list_comments": ("data.recordComments:read",),
     "sync_csv": ("data.records:write", "schema.bases:write"),
+    "upload_attachment": ("data.records:write",),
 }
 """By kind of route; records are read with ``data.records:read``."""
 EDITORS: Final = ("edit", "create")
@@ -33,7 +38,10 @@ LEVELS: Final[dict[str, tuple[str, ...]]] = {
     **dict.fromkeys(WRITES_RECORDS, EDITORS),
     **dict.fromkeys(WRITES_SCHEMA, ("create",)),
     "create_comment": ("comment", *EDITORS),
+    "create_webhook": ("create",),
+    "delete_webhook": ("create",),
     "sync_csv": ("create",),
+    "upload_attachment": EDITORS,
 }
 """Permission levels that suffice, where not every level but ``none`` does."""
 

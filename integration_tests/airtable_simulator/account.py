@@ -34,6 +34,7 @@ WRITE_SCOPES: Final = (
     "data.records:write",
     "data.recordComments:write",
     "schema.bases:write",
+    "webhook:manage",
 )
 WORKSPACE_ID: Final = "wspSimulator00000"
 """The only workspace in which bases can be created."""
@@ -51,6 +52,8 @@ class Base:
         self.tables: dict[str, Table] = {}
         self.sync_ids: dict[str, str] = {}
         """By the id of a Sync API endpoint: the table that it fills."""
+        self.webhooks: dict[str, str] = {}
+        """By id: the token that made it."""
         for given in document.get("tables") or ():
             self.tables[given["id"]] = Table(given, now)
 

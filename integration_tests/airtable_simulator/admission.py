@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .server import Simulator
 
 COUNTED_KINDS: Final = WRITES_RECORDS | frozenset(
-    {"create_comment", "get_record", "list_comments", "list_records"}
+    {"create_comment", "get_record", "list_comments", "list_records", "upload_attachment"}
 )
 """Calls the quota counts; metadata was seen to go on answering when it is used up."""
 

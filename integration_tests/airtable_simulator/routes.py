@@ -14,6 +14,12 @@ WRITE_KINDS: Final = {
     "PUT": "replace_records",
     "DELETE": "delete_records",
 }
+WEBHOOK_KINDS: Final = {
+    ("GET", 0): "list_webhooks",
+    ("POST", 0): "create_webhook",
+    ("DELETE", 1): "delete_webhook",
+}
+"""By method, and how many webhooks are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,9 @@ class Route:
     base: str | None = None
     table: str | None = None
     record: str | None = None
-    """Also a field's id where a field is meant, an attachment's, and a sync's."""
+    """Also a field's id where a field is meant, an attachment's, a sync's, and a webhook's."""
+    field: str | None = None
+    """Where a record is named as well."""
 
 
 def find_route(method: str, raw_path: str) -> Route:
@@ -40,6 +48,9 @@ def find_route(method: str, raw_path: str) -> Route:
         return Route(GET_FILE, record=parts[7] if len(parts) > 7 else None)
     if parts[:2] == ["v0", "meta"]:
         return _find_meta_route(method, parts[2:])
+    if parts[:2] == ["v0", "bases"] and parts[3:4] == ["webhooks"]:
+        kind = WEBHOOK_KINDS.get((method, len(parts[4:])))
+        return Route(kind, parts[2], record="".join(parts[4:])) if kind else Route("unknown")
     return _find_record_route(method, parts[1:]) if parts[0] == "v0" else Route("unknown")
 
 
@@ -67,6 +78,8 @@ def _find_meta_route(method: str, parts: list[str]) -> Route:  # noqa: PLR0911 -
 
 def _find_record_route(method: str, parts: list[str]) -> Route:  # noqa: PLR0911 - one for each endpoint
     match method, parts:
+        case "POST", [base, record, field, "uploadAttachment"]:
+            return Route("upload_attachment", base, record=record, field=field)
         case "GET", [base, table]:
             return Route("list_records", base, table)
         case "POST", [base, table, "listRecords"]:

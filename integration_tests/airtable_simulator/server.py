@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from . import errors
-from .access import WRITES, open_base
+from .access import WEBHOOKS, WRITES, open_base
 from .account import Account
 from .admin import run_command
 from .admission import admit
@@ -26,6 +26,7 @@ from .reads import Asked, perform_read
 from .routes import GET_FILE, OAUTH_TOKEN, find_route
 from .settings import Settings
 from .stats import Stats
+from .webhooks import answer_webhooks
 from .wire import to_json
 from .writes import perform_write
 
@@ -226,6 +227,8 @@ class Simulator:
         if route.kind in WRITES:
             return perform_write(self, route, token, body)
         base = open_base(self.account, route, token)
+        if route.kind in WEBHOOKS:
+            return answer_webhooks(self, base, route, token)
         if route.kind == "base_schema":
             query = request.rel_url.query
             includes = [*query.getall("include[]", []), *query.getall("include", [])]

@@ -60,6 +60,8 @@ class Settings:
     """Whether attachments are files of the simulator, at addresses made anew by every answer."""
     expired_file_status: int = 410
     """What an address answers when its time is over; 403 was seen too."""
+    webhooks_are_private: bool = False
+    """Whether a token is shown only the webhooks that it made; not known of personal ones."""
     filter_is_honoured: bool = True
     """False: a filter is parsed, then ignored, and all records come."""
     filter_is_rejected: bool = False

@@ -14,6 +14,7 @@ from .csv_sync import sync_csv
 from .ids import RECORD_ID
 from .links import mirror_links
 from .schema_writes import create_base, write_schema
+from .uploads import upload_attachment
 from .wire import is_empty, to_json
 from .written_cells import READ_ONLY_TYPES, CellWriter
 
@@ -45,6 +46,8 @@ def perform_write(
     base = open_base(simulator.account, route, token)
     if route.kind in WRITES_SCHEMA:
         return write_schema(simulator, base, route, body)
+    if route.kind == "upload_attachment":
+        return upload_attachment(simulator, base, route, body)
     table = base.find_table(route.table or "")
     if table is None:
         raise errors.permission_or_model()
