@@ -43,7 +43,9 @@ class Account:
         self.tables = places_of(tenant.bases)
         self.found = Discovered(tenant.connector)
         tenant.admin.reset_stats()
-        self.read: Run = tenant.connector.read(a_catalog(self.found.of(*METADATA)))
+        self.read: Run = tenant.connector.read(
+            a_catalog(self.found.of(*METADATA)), on_fast_clock=True
+        )
         self.calls = tenant.admin.stats()["by_kind"]
 
     def rows(self, stream: str) -> dict[Any, Message]:
@@ -223,7 +225,7 @@ def test_deselected_columns(airtable: SimulatorProcess) -> None:
     tenant = a_tenant(airtable, a_base("Deselecting", a_table("Notes", a_field("Colour"))))
     found = Discovered(tenant.connector)
     fields = without_columns(found.account["fields"], "options", "description", "name", "type")
-    read = tenant.connector.read(a_catalog([fields]))
+    read = tenant.connector.read(a_catalog([fields]), on_fast_clock=True)
 
     assert len(read.records["fields"]) == 2
     for row in read.records["fields"]:
@@ -236,7 +238,7 @@ def test_account_without_tables(airtable: SimulatorProcess) -> None:
     tenant = a_tenant(airtable, a_base("Emptied", a_table("Notes")))
     streams = Discovered(tenant.connector).of(*METADATA)
     tenant.admin.delete_table(tenant.bases[0]["id"], "Notes")
-    read = tenant.connector.read(a_catalog(streams))
+    read = tenant.connector.read(a_catalog(streams), on_fast_clock=True)
 
     assert read.exit_code == 0, read.failures
     assert_statuses(read, streams, empty=("tables", "fields", "views"))

@@ -57,7 +57,7 @@ class Read:
     def __init__(self, tenant: Tenant) -> None:
         self.tables = places_of(tenant.bases)
         self.stream = Discovered(tenant.connector).account["records"]
-        self.run: Run = tenant.connector.read(a_catalog([self.stream]))
+        self.run: Run = tenant.connector.read(a_catalog([self.stream]), on_fast_clock=True)
         self.rows = dict(
             zip(
                 keys_of(self.run.records["records"], "records"),
@@ -179,7 +179,7 @@ def test_deselected_columns(airtable: SimulatorProcess) -> None:
         Discovered(tenant.connector).account["records"], "fields", "fields_by_id", "_errors"
     )
     tenant.admin.reset_stats()
-    run = tenant.connector.read(a_catalog([stream]))
+    run = tenant.connector.read(a_catalog([stream]), on_fast_clock=True)
     calls = tenant.admin.stats()["last_calls"]
 
     assert len(run.records["records"]) == 3
