@@ -127,12 +127,17 @@ class Run:
         return {name: statuses[-1] for name, statuses in self.statuses.items()}
 
     @property
-    def streams(self) -> list[Message]:
-        """The streams of the discovered catalog."""
+    def all_streams(self) -> list[Message]:
+        """The streams of the discovered catalog, those of the whole account among them."""
         catalogs = self.of_type("CATALOG")
         assert len(catalogs) == 1, self.failures or self.stderr
         streams: list[Message] = catalogs[0]["streams"]
         return streams
+
+    @property
+    def streams(self) -> list[Message]:
+        """The streams of tables in the discovered catalog: only these have a table's ids."""
+        return [one for one in self.all_streams if "x-airtable" in one["json_schema"]]
 
     @property
     def connection_status(self) -> str:
@@ -257,8 +262,12 @@ class Connector:
                     process.stdout.close()
 
     def discover(self) -> list[Message]:
-        """The streams that ``discover`` finds, in their order."""
+        """The streams of tables that ``discover`` finds, in their order."""
         return self.run("discover").streams
+
+    def discover_all(self) -> list[Message]:
+        """All streams that ``discover`` finds, those of the whole account at the end."""
+        return self.run("discover").all_streams
 
     def read(self, catalog: Message, **more: Any) -> Run:  # noqa: ANN401 - as of run
         """Read a configured catalog to its end."""

@@ -37,7 +37,7 @@ from source_airtable.streams.read_queue import ReadQueue
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from airbyte_cdk.models import AirbyteCatalog, AirbyteMessage, AirbyteStream
+    from airbyte_cdk.models import AirbyteMessage, AirbyteStream
 
 Json = dict[str, Any]
 
@@ -123,10 +123,11 @@ class InProcess:
 
     config: Json
 
-    def discover(self) -> AirbyteCatalog:
-        """The catalog that ``discover`` finds."""
+    def discover(self) -> list[AirbyteStream]:
+        """The streams of tables that ``discover`` finds: only these have a table's ids."""
         source = SourceAirtable()
-        return source.discover(LOGGER, source.configure(self.config, ""))
+        catalog = source.discover(LOGGER, source.configure(self.config, ""))
+        return [stream for stream in catalog.streams if "x-airtable" in stream.json_schema]
 
     def read(self, streams: list[AirbyteStream], states: Mapping[str, Json]) -> Outcome:
         """Read streams incrementally from what the platform kept of each."""

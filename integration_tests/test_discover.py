@@ -277,7 +277,7 @@ def test_selection(airtable: SimulatorProcess) -> None:
 def test_catalog_is_repeatable(airtable: SimulatorProcess) -> None:
     """Two discoveries of the same bases give the same catalog, so that no refresh sees a change."""
     tenant = a_tenant(airtable, ODD)
-    first, second = (tenant.connector.run("discover").streams for _ in range(2))
+    first, second = (tenant.connector.discover_all() for _ in range(2))
 
     assert first == second
 

@@ -622,7 +622,7 @@ class Syncing(RuleBasedStateMachine):
 
     def refresh_catalog(self) -> None:
         """Discover; streams that are gone are dropped with their tables and states."""
-        self.streams = self.connector.discover().streams
+        self.streams = self.connector.discover()
         for stream in self.streams:
             properties = dict(stream.json_schema["properties"])
             if self.deselects:

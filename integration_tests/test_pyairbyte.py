@@ -1,7 +1,7 @@
 """PyAirbyte copies bases into DuckDB, again and again: sample, hostile and real ones.
 
 Every cell is compared with what the simulator holds, by ``duckdb_truth``; those of the real bases
-with their own JSON.
+with their own JSON. The streams of the whole account are counted.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from integration_tests.duckdb_truth import SYSTEM_TYPES, columns_of, differences
 from integration_tests.hostile_bases import HOSTILE_BASES, MANY_NAMES, NAMES, OTHER_TWIN, TWIN
 from integration_tests.pyairbyte_program import needs_pyairbyte, read_with_pyairbyte, tables_of
 from integration_tests.real_bases import ARE_ABSENT, REASON, real_bases
+from source_airtable.streams.account_streams import ACCOUNT_STREAMS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from integration_tests.connector import Message
@@ -34,6 +35,7 @@ Key = tuple[str, str]
 """A base's and a table's id."""
 
 OWN_BASES: Final = (*sample_account()["bases"], *HOSTILE_BASES)
+SAMPLE: Final = OWN_BASES[0]
 REAL_BASES: Final = () if ARE_ABSENT else tuple(real_bases())
 BASES: Final = {base["id"]: base for base in (*OWN_BASES, *REAL_BASES)}
 TABLES: Final[dict[Key, Message]] = {
@@ -41,6 +43,8 @@ TABLES: Final[dict[Key, Message]] = {
 }
 OWN: Final = [(base["id"], table["id"]) for base in OWN_BASES for table in base["tables"]]
 REAL: Final = [key for key in TABLES if key not in OWN]
+# All own bases and, to be short, one real base: how cells are made is the same in both modes.
+BASES_IN_FULL: Final = (*OWN_BASES, *REAL_BASES[:1])
 
 START: Final = "2026-11-18T10:00:00.000Z"
 CREATED: Final = "recCreatedBetween"
@@ -88,7 +92,7 @@ class Left:
         """Types by column, and rows, of each table."""
         by_stream = tables_of(self.read)
         found = {}
-        for base_id, in_base in TABLES:
+        for base_id, in_base in self.truth:
             streams = [name for name in by_stream if name.endswith(f"/{in_base}")]
             # Streams of tables with equal ids have their base's id in their name.
             (stream,) = (name for name in streams if len(streams) == 1 or base_id in name)
@@ -100,16 +104,16 @@ class Left:
         """The rows of a table by record id."""
         return {row["_airtable_id"]: row for row in self.tables[key][1]}
 
-    def wrong_cells(self, keys: Sequence[Key]) -> list[Any]:
-        """The cells that are not as the truth says, and records that are not there exactly once."""
+    def wrong_cells(self, truth: Mapping[Key, Sequence[Message]]) -> list[Any]:
+        """The cells that are not as a truth says, and records that are not there exactly once."""
         wrong: list[Any] = []
-        for key in keys:
+        for key, records in truth.items():
             _, rows = self.tables[key]
             by_id = {row["_airtable_id"]: row for row in rows}
-            ids = sorted(record["id"] for record in self.truth[key])
+            ids = sorted(record["id"] for record in records)
             if [row["_airtable_id"] for row in rows] != ids:
                 wrong.append((key, len(ids), len(rows)))
-            for record in self.truth[key]:
+            for record in records:
                 expected = expected_row(BASES[key[0]], TABLES[key], record)
                 wrong += [
                     (*key, record["id"], *cell)
@@ -118,16 +122,37 @@ class Left:
         return wrong
 
 
-def lefts_of(folder: Path, *steps: Message) -> list[Left]:
+def lefts_of(folder: Path, bases: Sequence[Message], *steps: Message) -> list[Left]:
     """What each of some reads left, with a simulator of their own; the truth is that of the end."""
     with SimulatorProcess("--sample", "--no-limits") as simulator:
         simulator.admin.set_clock(START)
-        simulator.admin.load({"bases": [base for base in BASES.values() if base["id"] != BASE_ID]})
+        simulator.admin.load({"bases": [base for base in bases if base["id"] != BASE_ID]})
         wanted = {"config": a_config(simulator.token), "steps": steps}
         (source,) = read_with_pyairbyte(simulator.url, folder, wanted)
         assert source["failure"] is None
-        truth = {key: simulator.admin.dump(*key) for key in TABLES}
+        keys = [(base["id"], table["id"]) for base in bases for table in base["tables"]]
+        truth = {key: simulator.admin.dump(*key) for key in keys}
     return [Left(read, truth) for read in source["reads"]]
+
+
+@dataclass(frozen=True)
+class OfAccount:
+    """Reads of all streams of the sample base, and the records of its tables by table id."""
+
+    reads: list[Message]
+    truth: dict[str, list[Message]]
+
+
+def read_of_account(folder: Path) -> OfAccount:
+    """Two incremental reads of every stream that discovery offers, nothing changed between them."""
+    step = {"database": "of_account.duckdb"}
+    with SimulatorProcess("--sample", "--no-limits") as simulator:
+        wanted = {"config": a_config(simulator.token), "of_account": True, "steps": [step, step]}
+        (source,) = read_with_pyairbyte(simulator.url, folder, wanted)
+        assert source["failure"] is None
+        tables = SAMPLE["tables"]
+        truth = {table["id"]: simulator.admin.dump(BASE_ID, table["id"]) for table in tables}
+    return OfAccount(source["reads"], truth)
 
 
 @dataclass(frozen=True)
@@ -136,26 +161,31 @@ class Reads:
 
     incremental: list[Left]
     full: list[Left]
+    of_account: OfAccount
 
 
 @pytest.fixture(scope="module")
 def reads(tmp_path_factory: pytest.TempPathFactory) -> Reads:
-    """Two incremental reads with changes between them; beside them, two full refreshes."""
+    """Two incremental reads with changes between them; beside them, all others."""
     again = {"database": "again.duckdb"}
     in_full = {"database": "in_full.duckdb", "full": True}
-    folders = [tmp_path_factory.mktemp(name) for name in ("incremental", "full")]
-    with ThreadPoolExecutor() as workers:
-        incremental = workers.submit(lefts_of, folders[0], again, {**again, "before": CHANGES})
-        full = workers.submit(lefts_of, folders[1], in_full, in_full)
-    return Reads(incremental.result(), full.result())
+    folders = [tmp_path_factory.mktemp(name) for name in ("incremental", "full", "of_account")]
+    all_bases = list(BASES.values())
+    with ThreadPoolExecutor(max_workers=2) as workers:
+        incremental = workers.submit(
+            lefts_of, folders[0], all_bases, again, {**again, "before": CHANGES}
+        )
+        full = workers.submit(lefts_of, folders[1], BASES_IN_FULL, in_full, in_full)
+        of_account = workers.submit(read_of_account, folders[2])
+    return Reads(incremental.result(), full.result(), of_account.result())
 
 
 def test_types(reads: Reads) -> None:
     """Each table has a column of the type that README promises for each field, and no other."""
     for left in (reads.incremental[-1], reads.full[-1]):
         wanted = {
-            key: {**SYSTEM_TYPES, **{one.name: one.type for one in columns_of(table)}}
-            for key, table in TABLES.items()
+            key: {**SYSTEM_TYPES, **{one.name: one.type for one in columns_of(TABLES[key])}}
+            for key in left.truth
         }
 
         assert {key: types for key, (types, _) in left.tables.items()} == wanted
@@ -163,22 +193,29 @@ def test_types(reads: Reads) -> None:
 
 def test_cells_of_full_refresh(reads: Reads) -> None:
     """After two full refreshes each cell is as the simulator has it, each record there once."""
-    assert reads.full[1].wrong_cells(OWN) == []
+    left = reads.full[1]
+
+    assert left.wrong_cells({key: left.truth[key] for key in OWN}) == []
 
 
 def test_cells_of_incremental_reads(reads: Reads) -> None:
     """After a second incremental read, too, edited and created records included."""
-    assert reads.incremental[1].wrong_cells(list(TABLES)) == []
+    left = reads.incremental[1]
+
+    assert left.truth.keys() == TABLES.keys()
+    assert left.wrong_cells(left.truth) == []
 
 
 @pytest.mark.skipif(ARE_ABSENT, reason=REASON)
 def test_cells_of_real_bases(reads: Reads) -> None:
     """Each cell of the real bases is as their own JSON has it."""
     document = {key: TABLES[key]["records"] for key in REAL}
+    in_full = {key: records for key, records in document.items() if key in reads.full[1].truth}
 
     assert sum(map(len, document.values())) > 1_078
-    assert Left(reads.full[1].read, document).wrong_cells(REAL) == []
-    assert Left(reads.incremental[0].read, document).wrong_cells(REAL) == []
+    assert len(in_full) == len(REAL_BASES[0]["tables"])
+    assert reads.full[1].wrong_cells(in_full) == []
+    assert reads.incremental[0].wrong_cells(document) == []
 
 
 def test_full_refreshes_are_equal(reads: Reads) -> None:
@@ -252,3 +289,39 @@ def test_early_stop(airtable: SimulatorProcess, tmp_path: Path) -> None:
     (source,) = read_with_pyairbyte(airtable.url, tmp_path, wanted)
 
     assert source == {"saved": [], "failure": None, "reads": [{"records": 5, "stderr": ""}]}
+
+
+def test_streams_of_the_account(reads: Reads) -> None:
+    """Read twice, the account's streams have a row for each thing in the base, beside its tables.
+
+    A second read, which finds nothing new, doubles none.
+    """
+    tables, truth = SAMPLE["tables"], reads.of_account.truth
+    declared = [record for table in tables for record in table["records"]]
+    items = dict.fromkeys(("multipleAttachments", "multipleRecordLinks"), 0)
+    for table in tables:
+        for field in table["fields"]:
+            if field["type"] in items:
+                cells = [record["fields"].get(field["id"], ()) for record in truth[table["id"]]]
+                items[field["type"]] += sum(map(len, cells))
+    wanted = {
+        "bases": 1,
+        "tables": len(tables),
+        "fields": sum(len(table["fields"]) for table in tables),
+        "views": sum(len(table["views"]) for table in tables),
+        "records": sum(map(len, truth.values())),
+        "comments": sum(record["commentCount"] for record in declared),
+        "attachments": items["multipleAttachments"],
+        "links": items["multipleRecordLinks"],
+    }
+
+    assert all(wanted.values())
+    for read in reads.of_account.reads:
+        found = {name: rows for name, (_, rows) in tables_of(read).items()}
+
+        assert len(found) == len(tables) + len(ACCOUNT_STREAMS)
+        assert {name: len(found[name]) for name in ACCOUNT_STREAMS} == wanted
+        for name, described in ACCOUNT_STREAMS.items():
+            keys = {tuple(row[column] for column in described.primary_key) for row in found[name]}
+
+            assert len(keys) == wanted[name]

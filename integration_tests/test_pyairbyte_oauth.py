@@ -24,12 +24,20 @@ BASES: Final = [
     a_base(f"Oauth {number}", *(a_table(f"Table {place}", records=320) for place in range(2)))
     for number in range(3)
 ]
-WORKERS: Final = 2
-# Discovery takes 4 calls, and a read 3 for schemas and 24 for pages. A token must last for what one
-# worker does while the other waits to try again.
-CALLS_OF_TOKEN: Final = 10
-READ: Final = {"database": "oauth.duckdb"}
-FULL_READ: Final = {"database": "oauth.duckdb", "full": True}
+WORKERS: Final = 8
+REFUSED: Final = [
+    {"kind": "base_schema", "base": BASES[0]["id"]},
+    *(
+        {"kind": "list_records", "table": BASES[1]["tables"][0]["id"], "page": page}
+        for page in (2, 3, 4)
+    ),
+]
+"""The calls of a read at which its token ends, one after the other however workers come along."""
+TOKENS_END: Final = {
+    "faults": [{"match": call, "action": {"kind": "status", "status": 401}} for call in REFUSED]
+}
+READ: Final = {"database": "oauth.duckdb", "before": [["plan_faults", TOKENS_END]]}
+FULL_READ: Final = {**READ, "full": True}
 
 
 def a_signed_in_config(airtable: SimulatorProcess, *, has_access_token: bool = True) -> Message:
@@ -50,12 +58,11 @@ def a_signed_in_config(airtable: SimulatorProcess, *, has_access_token: bool = T
 
 @pytest.fixture(scope="module")
 def granted(airtable: SimulatorProcess) -> Iterator[SimulatorProcess]:
-    """The bases, a client, and access tokens that end after some calls."""
+    """The bases, and a client."""
     airtable.admin.load({"bases": BASES})
     airtable.admin.add_oauth_client(CLIENT_ID, CLIENT_SECRET)
-    airtable.admin.configure(oauth_calls_of_access_token=CALLS_OF_TOKEN)
     yield airtable
-    airtable.admin.configure(oauth_calls_of_access_token=None)
+    airtable.admin.clear_faults()
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +109,7 @@ def test_tokens_that_end_in_mid_sync(sources: list[Message]) -> None:
 
     assert first["failure"] is None
     assert [arrived(read) for read in first["reads"]] == [ALL_IDS]
-    assert first["reads"][0]["renewals"] >= 2
+    assert first["reads"][0]["renewals"] == len(REFUSED)
 
 
 def test_callback_gets_every_renewal(sources: list[Message], config: Message) -> None:
@@ -111,7 +118,7 @@ def test_callback_gets_every_renewal(sources: list[Message], config: Message) ->
     tokens = [one["credentials"]["refresh_token"] for one in (config, *saved)]
     renewed = {"refresh_token", "access_token", "token_expiry_date"}
 
-    assert len(set(tokens)) == len(tokens) >= 3
+    assert len(set(tokens)) == len(tokens) == 1 + len(REFUSED)
     for one in saved:
         kept = {key: one["credentials"][key] for key in one["credentials"].keys() - renewed}
 

@@ -24,6 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from integration_tests.airtable_simulator import SimulatorProcess
+from source_airtable.streams.account_streams import ACCOUNT_STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -193,7 +194,7 @@ def failures_in_plain_words() -> Iterator[ConnectorLog]:
 
 
 def connect(account: Account) -> Source:
-    """The connector of this environment as a PyAirbyte source, its connection checked."""
+    """The connector of this environment as a PyAirbyte source: checked, all tables selected."""
     import airbyte  # noqa: PLC0415 - it reads its settings at import, see prepare_pyairbyte
 
     with contextlib.redirect_stderr(io.StringIO()):
@@ -204,12 +205,18 @@ def connect(account: Account) -> Source:
         )
     with failures_in_plain_words():
         source.check()
-        source.select_all_streams()
+        select_tables(source)
     return source
 
 
+def select_tables(source: Source) -> None:
+    """Select the streams of tables: those of the account would bring every record once more."""
+    streams = source.get_available_streams()
+    source.select_streams([name for name in streams if name not in ACCOUNT_STREAMS])
+
+
 def read_all(source: Source) -> tuple[ReadResult, str]:
-    """Copy every stream, after the first time only what changed; gives the connector's sum, too.
+    """Copy every table, after the first time only what changed; gives the connector's sum, too.
 
     PyAirbyte merges by record id, so that records deleted in Airtable stay: delete the database
     file to begin anew.
@@ -265,7 +272,8 @@ def show(console: Console, result: ReadResult) -> None:
     """Print what arrived, a first look at the largest tables, and how to look further."""
     import duckdb  # noqa: PLC0415 - it comes with PyAirbyte, see connect
 
-    table_names = {name: dataset.to_sql_table().name for name, dataset in result.items()}
+    processor = result.cache.processor
+    table_names = {name: processor.get_sql_table_name(name) for name in result}
     result.cache.close()
     with duckdb.connect(DATABASE, read_only=True) as database:
         arrivals = [describe(database, name, table) for name, table in sorted(table_names.items())]

@@ -71,12 +71,16 @@ class PageRoom:
         self._room = room
         self._is_gone = False
 
-    def leave_with(self, records: list[Record]) -> list[Record]:
-        """Give records of which the last takes the room along, until it leaves the queue."""
-        if records and not self._is_gone:
+    def leave_with(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Emit records of which the last takes the room along, until it leaves the queue."""
+        last: Record | None = None
+        for record in records:
+            if last is not None:
+                yield last
+            last = record
+        if last is not None:
             self._is_gone = True
-            records[-1] = LastRecordOfPage.of(records[-1], self._room)
-        return records
+            yield LastRecordOfPage.of(last, self._room)
 
     def give_back(self) -> None:
         """Give the room back, unless it has gone with records."""

@@ -13,7 +13,7 @@ from source_airtable.streams.sync_state import to_utc_text
 from source_airtable.streams.table_share import TableShare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from airbyte_cdk.sources.types import Record
@@ -65,9 +65,9 @@ class ItemShare(TableShare):
         self._table = table
         self._fields = fields_of_type(table, self.field_type)
 
-    def rows_of(self, records: Sequence[RecordDict]) -> list[Record]:
-        """Make a row for each item."""
-        return [self._writer.to_record(row) for row in self.iter_rows(records)]
+    def rows_of(self, records: Sequence[RecordDict]) -> Iterable[Record]:
+        """Make a row for each item, when it is asked for: a page may hold hundreds of thousands."""
+        return map(self._writer.to_record, self.iter_rows(records))
 
     def iter_rows(self, records: Sequence[RecordDict]) -> Iterator[Row]:
         """Emit the items' rows, in the order of records, fields and cells."""

@@ -102,8 +102,12 @@ class TableScan:
             self.last_pass = RecordIdSet() if keep_ids else None
             query = self._query(self._field_ids(), formula, comment_counts=self.with_comment_counts)
             pages = self._client.iter_record_pages(query)
-            while (records := self._next_page(pages, look_at)) is not None:
-                yield from records
+            while True:
+                with self._queue.page_room(self._room) as room:
+                    page = next(pages, None)
+                    if page is None:
+                        return
+                    yield from room.leave_with(self._iter_records_of(page, look_at))
 
         yield from self._with_restarts(one_pass)
 
@@ -172,39 +176,28 @@ class TableScan:
             except AirtableError as failure:  # noqa: PERF203 - one pass over a table a turn
                 self._recover(failure)
 
-    def _next_page(
-        self, pages: Iterator[RecordPage], look_at: Callable[[RecordDict], None] | None
-    ) -> list[Record] | None:
-        """Fetch a page and give what the shares make of its new records; None behind the last page.
-
-        The page's permit goes with its last record, and comes back when that leaves the queue.
-        """
-        with self._queue.page_room(self._room) as room:
-            page = next(pages, None)
-            if page is None:
-                return None
-            if look_at is not None:
-                for record in page["records"]:
-                    look_at(record)
-            records = self._records_of(page)
-            # Pages of a table are much alike, and how large one is, is known only afterwards.
-            self._room = 1 + max(
-                page.get("size_bytes", 0) // BYTES_OF_ONE_ROOM, len(records) // RECORDS_OF_ONE_ROOM
-            )
-            return room.leave_with(records)
-
-    def _records_of(self, page: RecordPage) -> list[Record]:
+    def _iter_records_of(
+        self, page: RecordPage, look_at: Callable[[RecordDict], None] | None
+    ) -> Iterator[Record]:
+        """Emit what the shares make of a page's new records, made when they are asked for."""
+        if look_at is not None:
+            for record in page["records"]:
+                look_at(record)
         if self.last_pass is not None:
             for record in page["records"]:
                 self.last_pass.add(record["id"])
         is_new = self.emitted.add
         new = [record for record in page["records"] if is_new(record["id"])]
-        records: list[Record] = []
+        count = 0
         for share in self.shares:
             if share not in self.failures:
                 with self.failing_alone(share):
-                    records += share.rows_of(new)
-        return records
+                    for record_of_stream in share.rows_of(new):
+                        count += 1
+                        yield record_of_stream
+        # Pages of a table are much alike, and how large one is, is known only afterwards.
+        large = max(page.get("size_bytes", 0) // BYTES_OF_ONE_ROOM, count // RECORDS_OF_ONE_ROOM)
+        self._room = 1 + large
 
     @contextmanager
     def failing_alone(self, share: TableShare) -> Iterator[None]:

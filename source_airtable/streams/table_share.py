@@ -15,7 +15,7 @@ from airbyte_cdk.sources.types import Record
 from source_airtable.streams.sync_state import to_utc_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
 
@@ -85,7 +85,7 @@ class TableShare:
     def follow(self, table: TableSchema) -> None:
         """Go on with the table's present fields, after some were deleted during the scan."""
 
-    def rows_of(self, records: Sequence[RecordDict]) -> list[Record]:
+    def rows_of(self, records: Sequence[RecordDict]) -> Iterable[Record]:
         """Make the stream's records from records of the table, each of which comes once."""
         raise NotImplementedError
 

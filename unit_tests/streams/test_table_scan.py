@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,11 @@ from source_airtable.errors import (
     SchemaChangedError,
     TableNotFoundError,
 )
+from source_airtable.streams.account_rows import RowWriter
+from source_airtable.streams.account_streams import ACCOUNT_STREAMS
 from source_airtable.streams.read_queue import ReadQueue, SyncAbandonedError
+from source_airtable.streams.table_items import LinkShare
+from source_airtable.streams.table_scan import TableScan
 from unit_tests.builders import (
     BASE,
     NAME_FIELD,
@@ -26,11 +31,16 @@ from unit_tests.builders import (
     a_page,
     a_record,
     a_table,
+    a_table_schema,
     a_table_stream,
 )
 from unit_tests.scans import CountingQueue, a_client, a_scan, consume, ids_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airbyte_cdk.sources.types import Record
+
     from source_airtable.api.wire_types import TableDict
     from unit_tests.fake_client import FakeClient
 
@@ -465,3 +475,42 @@ def test_room_of_large_pages(queue: CountingQueue) -> None:
         consume([record], queue)
 
     assert (rooms, queue.in_flight) == ([1, 3], 0)
+
+
+class CountingWriter(RowWriter):
+    """Counts the rows that it makes records of."""
+
+    made = 0
+
+    def to_record(self, row: Mapping[str, Any]) -> Record:
+        """Count one more."""
+        self.made += 1
+        return super().to_record(row)
+
+
+def test_rows_of_a_page_are_made_when_asked_for(queue: CountingQueue) -> None:
+    """A page of many links is not made into rows at once; its room returns with the last one."""
+    declared = a_table()
+    declared["fields"][1]["type"] = "multipleRecordLinks"
+    linked = [f"recLinked{number:08d}" for number in range(1_000)]
+    page = a_page("recA")
+    page["records"][0]["fields"][declared["fields"][1]["id"]] = linked
+    writer = CountingWriter("links", ACCOUNT_STREAMS["links"].json_schema())
+    share = LinkShare("links", a_table_schema(table=declared), writer)
+    scan = TableScan(a_table_schema(), [share], a_client([page]).as_client(), queue)
+    records = scan.iter_records()
+    next(records)
+
+    assert (writer.made, queue.in_flight) == (2, 1)
+    assert len(consume(records, queue)) == 999
+    assert queue.in_flight == 0
+
+
+def test_room_of_a_page_that_nobody_takes(queue: CountingQueue) -> None:
+    """A pass that is broken off in a page gives the room of that page back."""
+    records = a_scan(a_client([a_page("recA", "recB", "recC")]), queue).iter_records()
+    next(records)
+    assert isinstance(records, Generator)
+    records.close()
+
+    assert queue.in_flight == 0
