@@ -38,7 +38,7 @@ class Discovered:
 
     def __init__(self, connector: Connector) -> None:
         """Run it."""
-        self.streams = connector.run("discover").streams
+        self.streams = connector.discover_all()
 
     @cached_property
     def account(self) -> dict[str, Message]:
