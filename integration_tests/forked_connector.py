@@ -8,12 +8,17 @@ more than a second of CPU, a fork some hundredths.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -35,6 +40,9 @@ if TYPE_CHECKING:
 SERVER: Final = (sys.executable, "-m", "integration_tests.forked_connector")
 OUTPUTS: Final = ("stdout", "stderr")
 
+_at_exit = ExitStack()
+atexit.register(_at_exit.close)
+
 
 class Forks:
     """A process that runs one command after the other, each in a child; ended with its block."""
@@ -43,6 +51,7 @@ class Forks:
         """Remember how fast the clock of all children is to be."""
         self._factor = clock_factor
         self._process: subprocess.Popen[str] | None = None
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         """Start."""
@@ -73,7 +82,7 @@ class Forks:
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             raise RuntimeError("the forking process is not running")
-        with tempfile.TemporaryDirectory() as folder:
+        with self._lock, tempfile.TemporaryDirectory() as folder:
             files = {name: str(Path(folder, name)) for name in OUTPUTS}
             wanted = {"arguments": list(arguments), "environment": environment, "files": files}
             process.stdin.write(json.dumps(wanted) + "\n")
@@ -81,6 +90,12 @@ class Forks:
             exit_code = int(process.stdout.readline())
             said = [Path(files[name]).read_text("utf-8") for name in OUTPUTS]
         return Run(exit_code, *said)
+
+
+@cache
+def shared_forks() -> Forks:
+    """The process that forks for all tests of this one; it ends with it."""
+    return _at_exit.enter_context(Forks())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +114,7 @@ def become_next_command() -> None:
         wanted = json.loads(line)
         child = os.fork()
         if not child:
+            signal.alarm(int(LONGEST_RUN_SECONDS))
             _take(0, os.devnull, os.O_RDONLY)
             for descriptor, name in enumerate(OUTPUTS, start=1):
                 _take(descriptor, wanted["files"][name], os.O_WRONLY | os.O_CREAT)
