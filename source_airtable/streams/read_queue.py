@@ -78,9 +78,11 @@ class PageRoom:
             if last is not None:
                 yield last
             last = record
-        if last is not None:
+        if last is not None and not self._is_gone:
             self._is_gone = True
-            yield LastRecordOfPage.of(last, self._room)
+            last = LastRecordOfPage.of(last, self._room)
+        if last is not None:
+            yield last
 
     def give_back(self) -> None:
         """Give the room back, unless it has gone with records."""

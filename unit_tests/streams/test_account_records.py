@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from source_airtable.records import RecordConverter
+from source_airtable.schema.digest import digest_columns, has_changed
 from source_airtable.schema.json_schema import build_json_schema, name_columns
 from source_airtable.streams.account_records import AccountRecordConverter
 from unit_tests.builders import an_account_stream
@@ -122,6 +123,28 @@ def test_columns_behind_the_cells(columns: tuple[str, ...]) -> None:
 
     assert [column.field["id"] for column in converter.columns] == [NAME["id"], RATING["id"]]
     assert converter.columns_without_field == ()
+
+
+@pytest.mark.parametrize(
+    ("columns", "counts"),
+    [
+        ((), True),
+        (("fields",), True),
+        (("fields", "fields_by_id"), True),
+        (("fields_by_id",), False),
+    ],
+)
+def test_renamed_field(columns: tuple[str, ...], *, counts: bool) -> None:
+    """A field that is renamed is a change where cells are emitted by name, and there alone."""
+    renamed = a_table({**NAME, "name": "Full name"}, RATING)
+
+    assert has_changed(digest_of(TABLE, columns), digest_of(renamed, columns)) is counts
+
+
+def digest_of(table: TableSchema, columns: tuple[str, ...]) -> str:
+    """What an incremental sync remembers of a table's columns."""
+    watched = a_converter(*columns, table=table).columns
+    return digest_columns(table, ((one.name, one.field["id"], one.json_schema) for one in watched))
 
 
 @pytest.mark.parametrize(("columns", "kept"), [(("id", "_errors"), True), (("id",), False)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import string
 import threading
 from contextlib import closing
@@ -13,8 +15,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from source_airtable.api.files import TOO_LARGE, FileUnavailableError
-from source_airtable.errors import AccessDeniedError, AirtableUnavailableError
+from source_airtable.api.files import FILES_AT_A_TIME, TOO_LARGE, FileUnavailableError
+from source_airtable.errors import (
+    AccessDeniedError,
+    AirtableUnavailableError,
+    InvalidTokenError,
+    QuotaExceededError,
+)
 from source_airtable.streams import attachment_files
 from source_airtable.streams.account_rows import RowWriter
 from source_airtable.streams.attachment_files import (
@@ -24,11 +31,11 @@ from source_airtable.streams.attachment_files import (
     _path_of,
     _to_file_name,
 )
-from source_airtable.streams.read_queue import SyncAbandonedError
+from source_airtable.streams.read_queue import LastRecordOfPage, ReadQueue, SyncAbandonedError
 from source_airtable.streams.table_scan import TableScan
 from unit_tests.builders import an_account_stream
 from unit_tests.fake_client import FakeClient
-from unit_tests.scans import CountingQueue
+from unit_tests.scans import CountingQueue, consume
 from unit_tests.tables import BASE_ID, RECORD_ID, TABLE_ID, a_field, a_record, a_table
 
 if TYPE_CHECKING:
@@ -38,6 +45,7 @@ if TYPE_CHECKING:
     from airbyte_cdk.sources.types import Record
 
     from source_airtable.api.files import FileDownload
+    from source_airtable.errors import AirtableError
 
 FILES = a_field("multipleAttachments", field_id="fldFiles000000000", name="Files")
 MORE_FILES = a_field("multipleAttachments", field_id="fldMoreFiles00000", name="More")
@@ -97,11 +105,23 @@ def a_share(client: FakeClient, files: FakeDownload, *columns: str) -> Attachmen
     return AttachmentFileShare("attachments", TABLE, writer, client.as_client(), download)
 
 
-def finish(share: AttachmentFileShare) -> list[Record]:
+def finish(share: AttachmentFileShare, queue: ReadQueue | None = None) -> list[Record]:
     """What the share emits when the scan is over."""
-    scan = TableScan(TABLE, [share], FakeClient().as_client(), CountingQueue())
     with closing(share):
-        return list(share.finish(scan))
+        return list(share.finish(a_scan(share, queue or CountingQueue())))
+
+
+def a_scan(share: AttachmentFileShare, queue: ReadQueue) -> TableScan:
+    """The table's scan, which is over."""
+    return TableScan(TABLE, [share], FakeClient().as_client(), queue)
+
+
+def a_share_of(client: FakeClient, files: FakeDownload, count: int) -> AttachmentFileShare:
+    """A share that found so many attachments."""
+    photos = [{**PHOTO, "id": f"att{n}", "url": f"https://files/{n}"} for n in range(count)]
+    share = a_share(client, files)
+    share.rows_of([a_record({FILES["id"]: photos})])
+    return share
 
 
 def read(
@@ -286,6 +306,18 @@ def test_address_that_cannot_be_renewed(
     assert errors_of(read(client, files, PHOTO)) == [reason]
 
 
+@pytest.mark.parametrize("refused", [QuotaExceededError(status=429), InvalidTokenError(status=401)])
+def test_refusal_that_is_not_of_one_record(
+    client: FakeClient, files: FakeDownload, refused: AirtableError
+) -> None:
+    """Where Airtable would renew no address at all, the stream fails, and no row tells of it."""
+    expire(files)
+    client.records[RECORD_ID] = refused
+
+    with pytest.raises(type(refused)):
+        read(client, files, PHOTO)
+
+
 def test_failures_are_told_up_to_a_bound(
     client: FakeClient, files: FakeDownload, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -348,6 +380,69 @@ def test_failure_that_is_not_of_one_file(
 
     with pytest.raises(type(failure)):
         read(client, files, PHOTO)
+
+
+def test_room_goes_with_the_records(client: FakeClient, files: FakeDownload) -> None:
+    """Files that are transferred together take room for one page, until the last of them left."""
+    queue = CountingQueue()
+    records = finish(a_share_of(client, files, FILES_AT_A_TIME + 1), queue)
+
+    is_last = [type(record) is LastRecordOfPage for record in records]
+    assert is_last == [False] * (FILES_AT_A_TIME - 1) + [True, True]
+    assert (queue.acquired, queue.in_flight) == (2, 2)
+    assert all(record.file_reference for record in records)
+    consume(records, queue)
+    assert queue.in_flight == 0
+
+
+def test_room_comes_back_after_a_failure(client: FakeClient, files: FakeDownload) -> None:
+    """Where a transfer ends the stream, the room for its files is free again."""
+    files.failures["https://files/0"] = OSError(errno.ENOSPC, "no space left on device")
+    queue = CountingQueue()
+
+    with pytest.raises(OSError, match="no space"):
+        finish(a_share_of(client, files, 2), queue)
+
+    assert (queue.acquired, queue.in_flight) == (1, 0)
+
+
+def test_files_that_nobody_has_taken(client: FakeClient, files: FakeDownload) -> None:
+    """No more files are fetched ahead than the queue has room for, until some are taken."""
+    queue = ReadQueue(pages_in_flight=2)
+    share = a_share_of(client, files, 3 * FILES_AT_A_TIME)
+    with closing(share):
+        records = share.finish(a_scan(share, queue))
+        for _ in range(2 * FILES_AT_A_TIME):
+            queue.put(next(records))
+        assert len(files.urls) == 2 * FILES_AT_A_TIME
+        assert queue._free_room == 0  # noqa: SLF001 - a waiting test would have to sleep
+        for _ in range(FILES_AT_A_TIME):
+            queue.get()
+        assert queue._free_room == 1  # noqa: SLF001
+        assert len(list(records)) == FILES_AT_A_TIME
+
+
+def test_rows_that_cannot_be_forgotten(
+    client: FakeClient, files: FakeDownload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that does not take the last of the rows when they are forgotten hurts nobody."""
+    disk = FullDisk()
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda: disk)
+
+    a_share_of(client, files, 1).close()
+
+    assert disk.closed
+
+
+class FullDisk(io.BytesIO):
+    """A file that is written when it is closed, to a disk without space."""
+
+    def close(self) -> None:
+        """Fail, the first time."""
+        was_open = not self.closed
+        super().close()
+        if was_open:
+            raise OSError(errno.ENOSPC, "no space left on device")
 
 
 NAMES = st.text(max_size=300) | st.text("./\\: \u00e9\U0001f4e6" + string.ascii_letters)

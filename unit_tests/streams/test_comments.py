@@ -295,3 +295,32 @@ def test_what_is_told(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages[-1] == (
         "Stream comments: table Contacts has 2 records with comments, of which 1 were asked for."
     )
+
+
+def test_record_that_cannot_be_seen_today() -> None:
+    """A record that is refused with its comments, in a table that is not, is asked again."""
+    client = a_client(ADA, BO)
+    client.comments[ADA] = AccessDeniedError(status=403)
+    client.records[ADA] = AccessDeniedError(status=403)
+    first = a_share(client)
+
+    assert [row["record_id"] for row in read(first, {ADA: 1, BO: 1})] == [BO]
+    assert parse_counts(first.new_state()) == {BO: 1}
+
+    second = a_share(later := a_client(ADA, BO), first.new_state())
+    assert [row["record_id"] for row in read(second, {ADA: 1, BO: 1})] == [ADA]
+    assert later.calls == [f"comments {ADA}"]
+
+
+def test_table_that_cannot_be_read_any_more() -> None:
+    """Where the table is refused as well, the stream fails: nothing is known of its comments."""
+    client = a_client(ADA)
+    client.comments[ADA] = AccessDeniedError(status=403)
+    client.records[ADA] = AccessDeniedError(status=403)
+    client.record_errors[TABLE] = AccessDeniedError(status=403, table=TABLE)
+
+    with pytest.raises(AccessDeniedError) as raised:
+        read(a_share(client), {ADA: 1})
+
+    assert raised.value.facts["table"] == TABLE
+    assert client.calls[-1] == f"records {TABLE} 1"

@@ -9,6 +9,12 @@ from airbyte_cdk.models import AirbyteStateBlob
 from airbyte_cdk.sources.message import InMemoryMessageRepository
 
 from source_airtable.api.wire_types import TableId
+from source_airtable.errors import (
+    AccessDeniedError,
+    AirtableUnavailableError,
+    BaseNotFoundError,
+    TableNotFoundError,
+)
 from source_airtable.streams.cursor import AccountCursor, StreamCursor, state_of_table
 from unit_tests.builders import BASE, TABLE
 
@@ -104,6 +110,63 @@ def test_account_without_states(repository: InMemoryMessageRepository, tables: i
     cursor.ensure_at_least_one_state_emitted()
 
     assert states_in(repository) == [AirbyteStateBlob(__ab_no_cursor_state_message=True)]
+
+
+SAVED = {
+    "version": 1,
+    "tables": {"/".join(KEY): {"as_of": "a"}, "/".join(OTHER_KEY): {"as_of": "b"}},
+}
+
+
+@pytest.mark.parametrize("skips_missing", [True, False])
+def test_state_of_a_table_that_is_not_read(
+    repository: InMemoryMessageRepository, *, skips_missing: bool
+) -> None:
+    """Where tables may be missing, what is known of them stays for when they come back."""
+    cursor = AccountCursor(
+        "records", repository, tables=2, skips_missing=skips_missing, saved_state=SAVED
+    )
+    cursor.leave()
+    cursor.leave(KEY, {"as_of": "c"})
+
+    cursor.ensure_at_least_one_state_emitted()
+
+    (state,) = states_in(repository)
+    kept = {"/".join(OTHER_KEY): {"as_of": "b"}} if skips_missing else {}
+    assert vars(state) == {"version": 1, "tables": {"/".join(KEY): {"as_of": "c"}, **kept}}
+
+
+@pytest.mark.parametrize("saved", [{"tables": "odd"}, {"__ab_no_cursor_state_message": True}, {}])
+def test_saved_state_of_no_tables(
+    repository: InMemoryMessageRepository, saved: dict[str, Any]
+) -> None:
+    """Of a saved state that holds no tables nothing is kept."""
+    cursor = AccountCursor("records", repository, tables=1, skips_missing=True, saved_state=saved)
+    cursor.leave(KEY, {"as_of": "c"})
+
+    assert cursor.state == {"version": 1, "tables": {"/".join(KEY): {"as_of": "c"}}}
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_gone"),
+    [
+        (TableNotFoundError(), True),
+        (BaseNotFoundError(), True),
+        (AccessDeniedError(), False),
+        (AirtableUnavailableError(), False),
+        (KeyError("ours"), False),
+    ],
+)
+def test_failure_without_which_a_stream_goes_on(
+    repository: InMemoryMessageRepository, failure: Exception, *, is_gone: bool
+) -> None:
+    """Only a table or base that is gone can be done without, where the settings allow it."""
+    lenient = AccountCursor("records", repository, tables=2, skips_missing=True)
+    strict = AccountCursor("records", repository, tables=2)
+
+    assert lenient.goes_on_without(failure) is is_gone
+    assert not strict.goes_on_without(failure)
+    assert not StreamCursor("contacts", repository).goes_on_without(failure)
 
 
 @pytest.mark.parametrize(

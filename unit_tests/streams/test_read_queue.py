@@ -7,6 +7,7 @@ from queue import Empty, Full
 from typing import TYPE_CHECKING
 
 import pytest
+from airbyte_cdk.models import AirbyteRecordMessageFileReference
 from airbyte_cdk.sources.streams.concurrent.partitions.types import PartitionCompleteSentinel
 from airbyte_cdk.sources.types import Record
 
@@ -15,6 +16,7 @@ from source_airtable.streams.read_queue import (
     QUEUE_SIZE_ITEMS,
     HeldPartition,
     LastRecordOfPage,
+    PageRoom,
     ReadQueue,
     RecordsOfPage,
     SyncAbandonedError,
@@ -116,6 +118,76 @@ def test_released_permit() -> None:
     queue.release_page()
 
     assert permits_of(queue) == 1
+
+
+def test_room_that_goes_with_records() -> None:
+    """A page's room goes with the last of its records, and comes back with it."""
+    queue = ReadQueue(pages_in_flight=3)
+    with queue.page_room(2) as room:
+        records = list(room.leave_with([a_record(), a_record()]))
+
+    assert [type(record) is LastRecordOfPage for record in records] == [False, True]
+    assert permits_of(queue) == 1
+    queue.put(RecordsOfPage(records))
+    assert [(queue.get(), permits_of(queue))[1] for _ in records] == [1, 3]
+
+
+def test_room_of_a_page_without_records() -> None:
+    """A page without records gives its room back when it is done with."""
+    queue = ReadQueue(pages_in_flight=3)
+    with queue.page_room(2) as room:
+        assert list(room.leave_with([])) == []
+        assert permits_of(queue) == 1
+
+    assert permits_of(queue) == 3
+
+
+def test_room_of_a_page_that_fails() -> None:
+    """A page that cannot be fetched gives its room back."""
+    queue = ReadQueue(pages_in_flight=3)
+
+    with pytest.raises(OSError, match="no space"), queue.page_room(2):
+        raise OSError("no space")
+
+    assert permits_of(queue) == 3
+
+
+def test_room_is_given_once() -> None:
+    """A page's room neither goes twice nor comes back twice."""
+    queue = ReadQueue(pages_in_flight=3)
+    room = PageRoom(queue, queue.acquire_page(2))
+    room.give_back()
+    room.give_back()
+
+    assert [type(one) for one in room.leave_with([a_record()])] == [Record]
+    assert permits_of(queue) == 3
+
+
+def test_page_larger_than_the_queue() -> None:
+    """A page that wants more room than there is gets all of it, and gives no more back."""
+    queue = ReadQueue(pages_in_flight=3)
+    with queue.page_room(50) as room:
+        (last,) = room.leave_with([a_record()])
+        assert permits_of(queue) == 0
+    queue.put(last)
+    queue.get()
+
+    assert permits_of(queue) == 3
+
+
+def test_last_record_of_a_page() -> None:
+    """A record stays what it is when it is its page's last, its file included."""
+    file = AirbyteRecordMessageFileReference(
+        staging_file_url="/staging/photo.png",
+        source_file_relative_path="photo.png",
+        file_size_bytes=7,
+    )
+    record = Record({"id": "attA"}, "attachments", file_reference=file)
+
+    last = LastRecordOfPage.of(record, 2)
+
+    assert (last.data, last.stream_name, last.room) == ({"id": "attA"}, "attachments", 2)
+    assert last.file_reference is file
 
 
 def test_bound() -> None:
@@ -233,6 +305,30 @@ def test_end_of_a_partition(*, is_held: bool) -> None:
     queue.put(PartitionCompleteSentinel(partition))
 
     assert queue.empty() is is_held
+
+
+def test_end_of_a_partition_behind_a_full_queue() -> None:
+    """The end of a partition finds room always: the queue's reader may wait for its worker."""
+    queue = ReadQueue(pages_in_flight=1)
+    for _ in range(QUEUE_SIZE_ITEMS):
+        queue.put(a_record(), block=False)
+    end = PartitionCompleteSentinel(APartition())
+
+    worker = Worker(lambda: queue.put(end))
+
+    assert worker.ends_within(SOON)
+    assert worker.failure is None
+    assert [queue.get() for _ in range(QUEUE_SIZE_ITEMS + 1)][-1] is end
+
+
+def test_end_of_a_partition_that_is_waited_for() -> None:
+    """Who waits for an item gets the end of a partition."""
+    queue = ReadQueue(pages_in_flight=1)
+    worker = Worker(queue.get)
+
+    queue.put(PartitionCompleteSentinel(APartition()))
+
+    assert worker.ends_within(SOON)
 
 
 def test_partition_that_is_held() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
@@ -309,6 +310,69 @@ def test_failure_of_one_end() -> None:
         *("b:last", "b."),
     ]
     assert scanned.states() == [{"of": "b"}]
+
+
+class BrokenShare(ToyShare):
+    """A share that breaks at the n-th page, or at its beginning where n is 0."""
+
+    def __init__(self, name: str, breaks_at: int) -> None:
+        super().__init__(name, unknown=["recZ"])
+        self.pages_left = breaks_at
+
+    def begin(self, now: datetime | None) -> datetime | None:
+        """Break, or give the edge."""
+        self._count_down()
+        return super().begin(now)
+
+    def rows_of(self, records: Sequence[RecordDict]) -> list[Record]:
+        """Break, or make a row of each record."""
+        self._count_down()
+        return super().rows_of(records)
+
+    def _count_down(self) -> None:
+        if self.pages_left == 0:
+            raise OSError(errno.ENOSPC, "no space left on device")
+        self.pages_left -= 1
+
+
+@pytest.mark.parametrize(("breaks_at", "rows"), [(0, []), (1, []), (2, ["a:recA"])])
+def test_share_that_breaks(breaks_at: int, rows: list[str]) -> None:
+    """What breaks one share alone, such as a full disk, takes no record from the others."""
+    broken, other = BrokenShare("a", breaks_at), ToyShare("b")
+    scanned = Scanned(a_client([a_page("recA"), a_page("recB"), a_page("recC")]), broken, other)
+
+    words = scanned.read()
+
+    assert words == [
+        *(*rows, "b:recA", "b:recB", "b:recC"),
+        *("a!OSError", "a-"),
+        *("b:last", "b."),
+    ]
+    assert [type(one) for one in scanned.failures.by_stream["a"]] == [OSError]
+    assert list(scanned.failures.by_stream) == ["a"]
+    assert scanned.states() == [{"of": "b"}]
+    assert not {"find_unknown", "finish"} & set(broken.events)
+
+
+def test_shares_that_all_break() -> None:
+    """Where no share can begin nothing is asked for, and each one is closed with its failure."""
+    scanned = Scanned(a_client(), BrokenShare("a", 0), BrokenShare("b", 0))
+
+    assert scanned.read() == ["a!OSError", "a-", "b!OSError", "b-"]
+    assert scanned.client.queries == []
+
+
+class SlowShare(ToyShare):
+    """A share that has calls to make when the scan is over."""
+
+    is_slow: ClassVar[bool] = True
+
+
+def test_slow_shares_end_last() -> None:
+    """Nobody waits for a share that has calls to make when the scan is over."""
+    scanned = Scanned(a_client([a_page("recA")]), SlowShare("a"), ToyShare("b"), ToyShare("c"))
+
+    assert scanned.read()[3:] == ["b:last", "b.", "c:last", "c.", "a:last", "a."]
 
 
 def test_failures_of_two_tables() -> None:

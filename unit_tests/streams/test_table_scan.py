@@ -22,7 +22,7 @@ from source_airtable.streams.account_rows import RowWriter
 from source_airtable.streams.account_streams import ACCOUNT_STREAMS
 from source_airtable.streams.read_queue import ReadQueue, SyncAbandonedError
 from source_airtable.streams.table_items import LinkShare
-from source_airtable.streams.table_scan import TableScan
+from source_airtable.streams.table_scan import RECORDS_OF_ONE_ROOM, TableScan
 from unit_tests.builders import (
     BASE,
     NAME_FIELD,
@@ -33,8 +33,11 @@ from unit_tests.builders import (
     a_table,
     a_table_schema,
     a_table_stream,
+    an_account_stream,
 )
 from unit_tests.scans import CountingQueue, a_client, a_scan, consume, ids_of
+from unit_tests.tables import a_field
+from unit_tests.tables import a_table as a_table_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -514,3 +517,24 @@ def test_room_of_a_page_that_nobody_takes(queue: CountingQueue) -> None:
     records.close()
 
     assert queue.in_flight == 0
+
+
+def test_room_of_pages_that_give_many_records(queue: CountingQueue) -> None:
+    """A page of many links takes more room than one, however few bytes it has."""
+    links = a_field("multipleRecordLinks")
+    linked = [f"rec{number:014}" for number in range(2 * RECORDS_OF_ONE_ROOM + 1)]
+    pages: list[Any] = [{"records": [a_record(one, **{links["id"]: linked})]} for one in "AB"]
+    share = LinkShare("links", table := a_table_of(links), a_link_writer())
+    scan = TableScan(table, [share], a_client(pages).as_client(), queue)
+    rooms = []
+    for record in scan.iter_records():
+        rooms.append(queue.in_flight)
+        consume([record], queue)
+
+    assert rooms == [1] * len(linked) + [3] * len(linked)
+    assert queue.in_flight == 0
+
+
+def a_link_writer() -> RowWriter:
+    """What makes the records of the stream `links`."""
+    return RowWriter("links", an_account_stream("links").json_schema)
