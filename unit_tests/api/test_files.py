@@ -188,3 +188,14 @@ def test_abandoned_download(path: Path) -> None:
 
     assert len(server.requests) == 1
     assert files_in(path.parent) == []
+
+
+def test_place_that_cannot_be_written(path: Path) -> None:
+    """A file that the disk does not take is not there, and the reason holds no path."""
+    path.parent.write_text("a file in the folder's place", "utf-8")
+    with FileServer(WHOLE) as server, pytest.raises(FileUnavailableError) as caught:
+        FileDownload(MANY).download(server.url, path)
+
+    assert str(caught.value).startswith("it could not be written (")
+    assert str(path.parent) not in str(caught.value)
+    assert server.requests == []
