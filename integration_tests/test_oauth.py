@@ -297,6 +297,7 @@ def test_three_expiries_with_eight_workers(airtable: SimulatorProcess) -> None:
     scene = a_scene(airtable, *bases, calls=20)
     # Longer than eight calls take to set out.
     scene.admin.plan_fault("list_records", "delay", seconds=0.4, times=None)
+    scene.admin.plan_fault("base_schema", "delay", seconds=0.1, times=None)
     # On the fast clock, or others might use up the new token while one waits to try again.
     run = scene.run("read", scene.connector(num_workers=8), on_fast_clock=True)
     stats = scene.admin.stats()
@@ -305,7 +306,8 @@ def test_three_expiries_with_eight_workers(airtable: SimulatorProcess) -> None:
     assert (run.exit_code, run.failures, scene.lost_records(run)) == (0, [], set())
     assert stats["renewals"] == {"granted": 3}
     assert (len(saved(run)), len(set(used))) == (3, 4)
-    assert stats["most_in_flight"] == 8
+    # The simulator may meet a worker's next call before it is done with the last one.
+    assert stats["most_in_flight"] >= 8
     assert set(run.last_statuses.values()) == {"COMPLETE"}
 
 
@@ -314,7 +316,11 @@ def test_short_lives(airtable: SimulatorProcess) -> None:
     bases = [a_base(f"B{n}", *(a_table(f"T{m}", records=210) for m in range(2))) for n in range(8)]
     # One call for bases, 8 for schemas, and 16 tables of three pages: 57.
     scene = a_scene(airtable, *bases, calls=10)
-    run = scene.run("read", scene.connector(is_saved=False, num_workers=4))
+    # On the fast clock and with slow answers, or others might use up the new token while one waits
+    # to try again.
+    for kind in ("base_schema", "list_records"):
+        scene.admin.plan_fault(kind, "delay", seconds=0.1, times=None)
+    run = scene.run("read", scene.connector(is_saved=False, num_workers=4), on_fast_clock=True)
 
     assert (run.exit_code, run.failures, scene.lost_records(run)) == (0, [], set())
     assert scene.admin.stats()["renewals"] == {"granted": 6}
