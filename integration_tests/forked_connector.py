@@ -140,7 +140,7 @@ def main() -> None:
     from source_airtable.run import run  # noqa: PLC0415 - after the clock is quickened
 
     # What the entry itself imports only when it runs.
-    import_module("source_airtable.command")
+    import_module("source_airtable.process")
     become_next_command()
     shorten_read_timeout()
     run()

@@ -32,7 +32,7 @@ from airbyte_cdk.utils import AirbyteTracedException
 from source_airtable.api.client import AirtableClient
 from source_airtable.api.rate_limit import AirtableBudget
 from source_airtable.source import SourceAirtable
-from source_airtable.streams.read_queue import ReadQueue
+from source_airtable.sync.page_queue import PageQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -75,7 +75,7 @@ def nothing_waits(api_url: str) -> Iterator[pytest.MonkeyPatch]:
         patch.setenv("NO_PROXY", "127.0.0.1")
         patch.setattr("time.sleep", waits.sleep)
         patch.setitem(defaults, "clock", waits.now)
-        patch.setattr(ReadQueue, "sleep", lambda _, seconds: waits.sleep(seconds))
+        patch.setattr(PageQueue, "sleep", lambda _, seconds: waits.sleep(seconds))
         # Thousands of syncs would fill the memory with what they say.
         patch.setattr(LOGGER, "isEnabledFor", lambda level: level >= logging.WARNING)
         patch.setattr(logging.getLogger("airbyte"), "isEnabledFor", lambda _: False)

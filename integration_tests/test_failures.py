@@ -548,7 +548,7 @@ def test_wait_after_too_many_requests(airtable: SimulatorProcess, note: Note) ->
     assert run.record_ids(name) == record_ids(base["tables"][0])
     # The simulator is shut for 29.5 s of the connector's clock: one call sooner is a second 429.
     assert airtable.admin.stats()["served_429"] == 1
-    assert "refused by them (429): 1" in run.end_line
+    assert "refused 1 requests (429)" in run.end_line
 
 
 @pytest.mark.parametrize("case", ["html", "cut connection", "status 500", "truncated JSON"])

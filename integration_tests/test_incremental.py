@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from integration_tests.connector import Message, Run
 
 STARTED_AT: Final = "2026-11-18T10:00:00.000Z"
+A_TICK_LATER: Final = "2026-11-18T10:00:00.001Z"
 EDITED_AT: Final = "2026-11-18T09:00:00.000Z"
 RECORDS: Final = 20_000
 PAGES: Final = RECORDS // 100
@@ -225,7 +226,7 @@ def test_plain_state_is_small(figures: Figures) -> None:
 
 @pytest.mark.parametrize("records", [10_000, 50_000])
 def test_size_of_tracking_state(records: int) -> None:
-    """A state that tracks deletions takes some eleven bytes for each record."""
+    """A state that tracks deletions takes some fourteen bytes for each record."""
     figures = f"bases=1,tables=1,records={records},fields=2"
     with SimulatorProcess("--synthetic", figures, "--no-limits") as running:
         account = Account(running, {"detect_deletions": True})
@@ -233,22 +234,7 @@ def test_size_of_tracking_state(records: int) -> None:
     size = len(json.dumps(state))
     print(f"state with {records} tracked records: {size} bytes")  # noqa: T201 - to be read
 
-    assert 10 * records < size < 12 * records
-
-
-def test_table_beyond_the_bound_is_not_swept_every_time() -> None:
-    """A table with too many records to track costs no sweep at every sync."""
-    with SimulatorProcess(
-        "--synthetic", "bases=1,tables=1,records=50001,fields=2", "--no-limits"
-    ) as running:
-        running.admin.set_clock(STARTED_AT)
-        account = Account(running, {"detect_deletions": True})
-        streams = account.discover()
-        first = account.sync(streams)
-        running.admin.advance_clock(2 * 3600)
-        second = account.sync(streams, first.run.states)
-
-    assert second.record_calls == 1
+    assert 14 * records < size < 15 * records
 
 
 # States that cannot be gone on from.
@@ -270,7 +256,7 @@ def test_placeholder_state(simulator: SimulatorProcess, name: str) -> None:
     assert len(synced.records) == 5
     assert len(warnings_of_full(synced)) == 1
     assert "notes" in warnings_of_full(synced)[0]
-    assert synced.stream_state["as_of"] == STARTED_AT
+    assert synced.stream_state["read_to"] == STARTED_AT
 
 
 def a_state(stream_name: str, stream_state: Message) -> Message:
@@ -285,10 +271,10 @@ def a_state(stream_name: str, stream_state: Message) -> Message:
 BROKEN: Final[dict[str, Message]] = {
     "another method": {"method": "created_time"},
     "another version": {"version": 99},
-    "damaged moment": {"as_of": "yesterday"},
-    "damaged type": {"as_of": 7},
+    "damaged moment": {"read_to": "yesterday"},
+    "damaged type": {"read_to": 7},
     "damaged ids": {"known_ids": "3:x:!!", "last_sweep": STARTED_AT},
-    "no digest": {"schema_digest": None},
+    "damaged fingerprint": {"fingerprint": 7},
 }
 
 
@@ -303,7 +289,7 @@ def test_unusable_state(simulator: SimulatorProcess, name: str) -> None:
 
     assert len(synced.records) == 5
     assert len(warnings_of_full(synced)) == 1
-    assert synced.stream_state == good
+    assert {**synced.stream_state, "cursor_floor": STARTED_AT} == good
 
 
 def test_state_from_the_future(simulator: SimulatorProcess) -> None:
@@ -320,7 +306,7 @@ def test_state_from_the_future(simulator: SimulatorProcess) -> None:
 
 
 def test_cursor_never_goes_back(simulator: SimulatorProcess) -> None:
-    """After a state from the future too, a record's cursor is not behind the one it had before.
+    """After a state from the future too, a record's cursor is above the one it had before.
 
     A destination that keeps the latest cursor would drop the newer record.
     """
@@ -334,8 +320,9 @@ def test_cursor_never_goes_back(simulator: SimulatorProcess) -> None:
     second = account.sync(streams, first.run.states)
     cursors = {record["_airtable_id"]: record["_airtable_as_of"] for record in second.records}
 
-    assert cursors[edited] >= first.stream_state["as_of"]
-    assert second.stream_state["as_of"] >= first.stream_state["as_of"]
+    assert cursors[edited] > first.stream_state["cursor_floor"]
+    assert second.stream_state["cursor_floor"] > first.stream_state["cursor_floor"]
+    assert second.stream_state["read_to"] < first.stream_state["read_to"]
 
 
 # Airtable's clock.
@@ -361,7 +348,7 @@ def test_skew_within_the_look_back_loses_nothing(simulator: SimulatorProcess) ->
 
 
 def test_missing_date_carries_the_state(simulator: SimulatorProcess) -> None:
-    """Without a ``Date`` changes are read, and the state stays as it was."""
+    """Without a ``Date`` changes are read, and only the cursor of the state moves on."""
     base = a_plain_base()
     account = an_account(simulator, base)
     streams = account.discover()
@@ -372,8 +359,8 @@ def test_missing_date_carries_the_state(simulator: SimulatorProcess) -> None:
     second = account.sync(streams, first.run.states)
 
     assert edited in second.ids
-    assert {record["_airtable_as_of"] for record in second.records} == {STARTED_AT}
-    assert second.stream_state == first.stream_state
+    assert {record["_airtable_as_of"] for record in second.records} == {A_TICK_LATER}
+    assert second.stream_state == {**first.stream_state, "cursor_floor": A_TICK_LATER}
 
 
 def test_missing_date_at_first(simulator: SimulatorProcess) -> None:
@@ -388,7 +375,7 @@ def test_missing_date_at_first(simulator: SimulatorProcess) -> None:
 
     assert len(first.records) == len(second.records) == 5
     assert {record.get("_airtable_as_of") for record in first.records} == {None}
-    assert second.stream_state["as_of"] == STARTED_AT
+    assert second.stream_state["read_to"] == STARTED_AT
 
 
 def test_records_of_a_sync_without_date_are_tracked(simulator: SimulatorProcess) -> None:
@@ -537,7 +524,7 @@ def test_deleted_record_gets_a_tombstone(simulator: SimulatorProcess) -> None:
     second = account.sync(streams, first.run.states)
     account.admin.advance_clock(DAY_SECONDS + 1)
     third = account.sync(streams, second.run.states)
-    moment = second.stream_state["as_of"]
+    moment = second.stream_state["read_to"]
     told = {key: value for key, value in second.records[0].items() if value is not None}
 
     assert second.ids == [gone]

@@ -14,7 +14,7 @@ from integration_tests.airtable_simulator.wire import is_empty
 from integration_tests.bases import CELL_MARK, a_base, a_field, a_record, a_table
 from integration_tests.connector import Connector, a_catalog, a_tenant, clean
 from integration_tests.upstream_catalog import upstream_catalog, upstream_schema, upstream_state
-from source_airtable.streams.account_streams import ACCOUNT_STREAMS
+from source_airtable.streams.catalog import ACCOUNT_STREAMS
 from unit_tests.conforming import nonconformities
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from integration_tests.duckdb_truth import SYSTEM_TYPES, columns_of, differences
 from integration_tests.hostile_bases import HOSTILE_BASES, MANY_NAMES, NAMES, OTHER_TWIN, TWIN
 from integration_tests.pyairbyte_program import needs_pyairbyte, read_with_pyairbyte, tables_of
 from integration_tests.real_bases import ARE_ABSENT, REASON, real_bases
-from source_airtable.streams.account_streams import ACCOUNT_STREAMS
+from source_airtable.streams.catalog import ACCOUNT_STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

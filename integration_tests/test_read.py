@@ -237,8 +237,8 @@ def test_end_line(first: Run, calls_of_first: int) -> None:
     """The last line says how many calls, records, seconds and waits the sync took."""
     emitted = sum(map(len, first.records.values()))
     told = re.search(
-        r"Airtable: (\d+) calls for (\d+) records in ([\d.]+) s; workers waited ([\d.]+) s .*"
-        r"refused by them \(429\): 0; tried again after other failures: 0",
+        r"Airtable: (\d+) calls for (\d+) records in ([\d.]+) s. Workers waited ([\d.]+) s .*"
+        r"refused 0 requests \(429\); other failures led to 0 more tries",
         first.logs[-1],
     )
 

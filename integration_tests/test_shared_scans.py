@@ -1,4 +1,4 @@
-"""One scan of a table feeds every stream that takes from it, as wide as the widest one needs."""
+"""One scan of a table feeds every stream that needs the same of it."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def test_state_holds_that_of_each_table(simulator: SimulatorProcess, method: str
         assert of_tables.keys() == {"/".join(place) for place in account.found.by_place}
         for place, stream in account.found.by_place.items():
             own, shared = states[stream["name"]], of_tables["/".join(place)]
-            # Its columns are others, and so is their digest.
-            assert {**shared, "schema_digest": ""} == {**own, "schema_digest": ""}
+            # Its columns are others, and so is their fingerprint.
+            assert {**shared, "fingerprint": ""} == {**own, "fingerprint": ""}
 
 
 def test_some_tables_are_streams(simulator: SimulatorProcess) -> None:
@@ -117,34 +117,51 @@ def test_some_tables_are_streams(simulator: SimulatorProcess) -> None:
     assert 0 < len(own) < len(expected)
 
 
-# A scan is as wide as the widest share.
+# Streams of different needs do not interact.
 
 
-def test_full_refresh_widens_the_scan(simulator: SimulatorProcess) -> None:
-    """A full refresh beside incremental streams has the table read in full, and states advance."""
+def test_full_refresh_leaves_incremental_alone(simulator: SimulatorProcess) -> None:
+    """Beside streams that are read in full, incremental ones emit only what changed."""
     account = Account(simulator, *mixed_bases())
     streams = account.incremental(*account.found.tables, account.found.account["records"])
     first = account.sync(streams)
     account.admin.advance_clock(2 * HOUR)
-    links = a_catalog(account.found.of("links"))
-    second = account.sync(both(links, streams), first.states)
+    change(account, 0)
+    in_full = a_catalog(account.found.of("links", "attachments"))
+    alone = account.sync(streams, first.states)
+    beside = account.sync(both(in_full, streams), first.states)
 
-    studio, plain = account.tenant.bases
-    with_links = {table["id"] for table in studio["tables"]}
-    for (_, table_id), stream in account.found.by_place.items():
-        told = f"INFO: Stream {stream['name']} is read in full: stream links, which shares the scan"
-        assert any(line.startswith(told) for line in second.logs) is (table_id in with_links)
-        before, after = (states_of(run)[stream["name"]] for run in (first, second))
-        assert before["as_of"] < after["as_of"]
-        assert (before["last_full_scan"] < after["last_full_scan"]) is (table_id in with_links)
-    counts = {key[1]: 0 for key in rows_of_records(second)}
-    assert counts.keys() == with_links
-    assert account.rows_of_tables(second) == rows_of_records(second)
-    assert plain["tables"][0]["id"] not in counts
+    expected = account.rows_of_tables(alone)
+    assert account.rows_of_tables(beside) == rows_of_records(beside) == expected
+    assert 0 < len(expected) < sum(len(table["records"]) for table in tables_of(account))
+    assert beside.records["links"] == account.sync(in_full).records["links"]
+    assert not [line for line in beside.logs if "read in full" in line]
+    for stream in account.found.tables:
+        before, after = (states_of(run)[stream["name"]] for run in (first, beside))
+        assert before["read_to"] < after["read_to"]
+        assert before["last_full_scan"] == after["last_full_scan"]
 
 
-def test_widest_window_counts(simulator: SimulatorProcess) -> None:
-    """Streams with states of different age share one scan, from the older moment on."""
+def test_two_needs_are_two_scans(simulator: SimulatorProcess) -> None:
+    """A table that one stream reads in full, and another by what changed, is listed twice."""
+    account = Account(simulator, a_photo_studio())
+    (studio,) = account.tenant.bases
+    tables = account.incremental(*account.found.tables)
+    first = account.sync(tables)
+    account.admin.reset_stats()
+    account.sync(both(a_catalog(account.found.of("links")), tables), first.states)
+
+    with_links = [
+        table
+        for table in studio["tables"]
+        if any(field["type"] == "multipleRecordLinks" for field in table["fields"])
+    ]
+    calls = account.admin.stats()["by_kind"]["list_records"]
+    assert calls == len(studio["tables"]) + len(with_links)
+
+
+def test_states_of_different_age_are_different_needs(simulator: SimulatorProcess) -> None:
+    """Streams whose states differ in age read what each of them lacks, and share the next scan."""
     account = Account(simulator, *mixed_bases())
     notes = next(stream for stream in account.found.tables if "/notes/" in stream["name"])
     records = account.incremental(account.found.account["records"])
@@ -152,21 +169,25 @@ def test_widest_window_counts(simulator: SimulatorProcess) -> None:
     old = account.sync(records)
     account.admin.advance_clock(5 * HOUR)
     change(account, 0)
+    # Farther than the look-back of the young state reaches.
+    account.admin.advance_clock(2 * HOUR)
     young = account.sync(table)
     account.admin.advance_clock(5 * HOUR)
     account.admin.reset_stats()
     run = account.sync(both(table, records), [*old.states, *young.states])
+    calls = account.admin.stats()["by_kind"]["list_records"]
+    account.admin.reset_stats()
+    account.sync(both(table, records), run.states)
 
-    told = [line for line in run.logs if "for a stream that shares the scan" in line]
-    assert [notes["name"] in line for line in told] == [True]
+    assert calls == len(account.found.tables) + 1
     assert account.admin.stats()["by_kind"]["list_records"] == len(account.found.tables)
     changed = {key[2] for key in rows_of_records(run) if key[1] in notes["name"]}
     assert len(changed) == 2
-    assert set(run.record_ids(notes["name"])) == changed
+    assert run.record_ids(notes["name"]) == []
 
 
 def test_created_time_repeats_nothing(simulator: SimulatorProcess) -> None:
-    """By the time of creation, a scan that another stream has widened repeats no old record."""
+    """By the time of creation, streams beside ones that are read in full repeat no old record."""
     account = Account(simulator, a_photo_studio(), method="created_time")
     streams = account.incremental(*account.found.tables, account.found.account["records"])
     wide = both(a_catalog(account.found.of("links", "attachments")), streams)

@@ -15,7 +15,7 @@ from integration_tests.airtable_simulator.process import SimulatorProcess
 from scripts.bench_account import write_account_of_items
 from scripts.bench_neighbour import Neighbour
 from scripts.bench_process import CONSOLE_SCRIPT, LONGEST_RUN_SECONDS, run_measured
-from source_airtable.streams.account_streams import ACCOUNT_STREAMS
+from source_airtable.streams.catalog import ACCOUNT_STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -20,7 +20,7 @@ from source_airtable.errors import AirtableError
 from source_airtable.schema.field_types import FIELD_TYPES, UNKNOWN_TYPE
 from source_airtable.schema.json_schema import PRIMARY_KEY
 from source_airtable.schema.names import DELETED_AT_COLUMN
-from source_airtable.streams.account_streams import ACCOUNT_STREAMS
+from source_airtable.streams.catalog import ACCOUNT_STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -24,7 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from integration_tests.airtable_simulator import SimulatorProcess
-from source_airtable.streams.account_streams import ACCOUNT_STREAMS
+from source_airtable.streams.catalog import ACCOUNT_STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

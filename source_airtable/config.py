@@ -120,6 +120,8 @@ class Config(_Settings):
     num_workers: int = Field(default=25, ge=2, le=40)
     requests_per_second_per_base: int = Field(default=5, ge=1, le=5)
     incremental: IncrementalSettings = IncrementalSettings()
+    transfer_attachment_files: bool = False
+    """Whether the stream `attachment_files` is offered."""
     max_file_megabytes: float = Field(default=1000, ge=1, le=5000)
     """The size up to which files of attachments are transferred, where files are asked for."""
 

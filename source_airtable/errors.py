@@ -10,7 +10,8 @@
     │   ├── BaseNotFoundError           a base is unknown, or not shared with the token
     │   ├── TableNotFoundError          a table is unknown, deleted or not shared
     │   ├── AccessDeniedError           Airtable refuses one base, table or record
-    │   └── QuotaExceededError          the workspace's API calls of this month are used up
+    │   ├── QuotaExceededError          the workspace's API calls of this month are used up
+    │   └── DiskFullError               there is no room for the files of attachments
     ├── TransientError              transient_error: the same sync may pass later
     │   ├── RateLimitedError            too many requests, even after waiting
     │   ├── AirtableUnavailableError    Airtable, or the way to it, is down
@@ -190,6 +191,15 @@ class QuotaExceededError(ConfigError):
         "Calls are answered again from the first of the next month, or at once when the "
         "workspace's plan is upgraded. To need fewer calls, sync less often, or select fewer bases "
         "and tables (base_ids, table_ids)."
+    )
+
+
+class DiskFullError(ConfigError):
+    """The folder for the files of attachments is full."""
+
+    cause = "There is no room left for the files of attachments."
+    remedy = (
+        "Give the connector's staging folder more room, or lower the setting max_file_megabytes."
     )
 
 

@@ -12,7 +12,7 @@ import signal
 def run() -> None:
     """Run the command of the command line and end with its exit code."""
     held_back = hold_signals_back()
-    from source_airtable.command import run_command  # noqa: PLC0415 - imports for a second
+    from source_airtable.process import run_command  # noqa: PLC0415 - imports for a second
 
     run_command(held_back)
 
@@ -31,7 +31,7 @@ def hold_signals_back() -> set[signal.Signals]:
     # Threads inherit this: a signal then comes to the one that waits for it.
     signal.pthread_sigmask(signal.SIG_BLOCK, held_back)
     if signal.SIGINT in held_back:
-        # Not Python's handler, which is only noted: at last it is to end the process.
+        # The system's own action ends the process; Python's handler would only note the signal.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     return held_back
 

@@ -2,15 +2,16 @@
 
 spec       the file spec.json
 check      check.py
-discover   schema/discovery.py finds tables, streams/catalog.py makes each one a stream
-read       streams/matching.py finds the tables of the configured streams, sync.py has them
-           read on the CDK's engine
+discover   schema/discovery.py finds tables, and streams/catalog.py makes each of them a stream
+read       sync/plan.py finds the tables of the configured streams, sync/workers.py reads them, and
+           sync/progress.py tells Airbyte
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from airbyte_cdk.config_observation import create_connector_config_control_message
 from airbyte_cdk.sources import AbstractSource
@@ -24,27 +25,20 @@ from source_airtable.check import ConnectionCheck
 from source_airtable.config import migrate_config, name_missing_token, parse_config, without_nulls
 from source_airtable.errors import InvalidConfigError
 from source_airtable.schema.discovery import Discovery
-from source_airtable.streams.catalog import (
-    all_account_streams,
-    all_table_streams,
-    build_catalog,
-)
-from source_airtable.streams.engine_streams import EngineStreams
-from source_airtable.streams.failures import StreamFailures
-from source_airtable.streams.read_queue import ReadQueue
-from source_airtable.streams.table_stream import Account
-from source_airtable.sync import Sync
+from source_airtable.streams.catalog import build_streams
+from source_airtable.streams.stream import Account
+from source_airtable.sync.page_queue import PageQueue
+from source_airtable.sync.plan import plan_sync
+from source_airtable.sync.progress import Progress
+from source_airtable.sync.record_lines import RecordLines
+from source_airtable.sync.summary import log_summary
+from source_airtable.sync.workers import Workers
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterator, Mapping, MutableMapping
 
-    from airbyte_cdk.models import (
-        AirbyteCatalog,
-        AirbyteMessage,
-        AirbyteStateMessage,
-        ConfiguredAirbyteCatalog,
-    )
+    from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage, ConfiguredAirbyteCatalog
     from airbyte_cdk.sources.message import MessageRepository
     from airbyte_cdk.sources.streams import Stream
 
@@ -52,12 +46,17 @@ if TYPE_CHECKING:
 
 
 class SourceAirtable(AbstractSource):
-    """Reads Airtable bases: one stream per table, and some of the whole account."""
+    """Reads Airtable bases: one stream per table, and some of the whole account.
 
-    def __init__(self) -> None:
+    `write_lines` takes the lines of whole pages of records, which `read` then does not emit as
+    messages; without it, every record is a message.
+    """
+
+    def __init__(self, write_lines: Callable[[str], object] | None = None) -> None:
         super().__init__()
         self._message_repository = InMemoryMessageRepository()
-        self._queue: ReadQueue | None = None
+        self._record_lines = RecordLines(write_lines) if write_lines else None
+        self._queue: PageQueue | None = None
 
     @property
     def message_repository(self) -> MessageRepository:
@@ -92,33 +91,14 @@ class SourceAirtable(AbstractSource):
         ConnectionCheck(_build_client(parsed, config), parsed).run()
         return True, None
 
-    def discover(
-        self,
-        logger: logging.Logger,  # noqa: ARG002 - the CDK's signature
-        config: Mapping[str, Any],
-    ) -> AirbyteCatalog:
-        """Describe one stream per selected table, and those of the whole account."""
-        parsed = parse_config(config)
-        return build_catalog(Discovery(_build_client(parsed, config), parsed), parsed)
-
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
-        """Discover all streams, ready to be read one by one in full.
-
-        Airbyte's commands do not come here: `discover` and `read` above and below need less memory
-        and fewer calls.
-        """
+        """Discover all streams; each of them can be read by itself."""
         parsed = parse_config(config)
         client = _build_client(parsed, config)
-        discovery = Discovery(client, parsed, keep_declared=True)
+        discovery = Discovery(client, parsed)
         tables = list(discovery.discover())
         account = Account(discovery.list_selected_bases(), tables)
-        queue = ReadQueue(parsed.pages_in_flight)
-        failures = StreamFailures(may_miss_tables=False)
-        streams = EngineStreams(client, parsed, queue, self._message_repository, failures).build(
-            all_table_streams(tables, parsed), all_account_streams(parsed), account
-        )
-        # The CDK's own concurrent sources give their streams here, too.
-        return cast("list[Stream]", streams)
+        return [*build_streams(account, parsed, client, partial(self._read, config))]
 
     def abandon(self) -> None:
         """End the workers of a read that was broken off; does nothing after one that ended.
@@ -136,12 +116,34 @@ class SourceAirtable(AbstractSource):
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
-        """Read the configured streams, many at a time."""
+        """Read the configured streams, many tables at a time; raises at the end if one failed."""
+        yield from self._read(config, catalog, state, self._record_lines)
+
+    def _read(
+        self,
+        config: Mapping[str, Any],
+        catalog: ConfiguredAirbyteCatalog,
+        state: list[AirbyteStateMessage] | None = None,
+        record_lines: RecordLines | None = None,
+    ) -> Iterator[AirbyteMessage]:
+        started = time.monotonic()
         parsed = parse_config(config)
-        queue = self._queue = ReadQueue(parsed.pages_in_flight)
+        queue = self._queue = PageQueue(parsed.pages_in_flight)
         client = _build_client(parsed, config, sleep=queue.sleep)
-        sync = Sync(client, parsed, queue, self._message_repository)
-        yield from sync.run(catalog.streams, ConnectorStateManager(state))
+        states = ConnectorStateManager(state)
+        plan = plan_sync(catalog.streams, states, client, parsed)
+        may_miss_tables = parsed.on_missing_table == "skip"
+        progress = Progress(
+            plan, states, may_miss_tables=may_miss_tables, record_lines=record_lines
+        )
+        workers = Workers(client, queue, parsed.num_workers)
+        try:
+            workers.start(plan.table_reads())
+            yield from progress.messages(workers.iter_items())
+        finally:
+            workers.stop()
+        log_summary(client, progress.records, time.monotonic() - started)
+        progress.raise_if_failed()
 
 
 def _build_client(

@@ -15,7 +15,7 @@ from source_airtable.api.wire_types import BaseId, FieldId, TableId
 from source_airtable.config import parse_config
 from source_airtable.schema.json_schema import build_json_schema
 from source_airtable.schema.table_schema import parse_table
-from source_airtable.streams.account_streams import ACCOUNT_STREAMS
+from source_airtable.streams.catalog import ACCOUNT_STREAMS
 from source_airtable.streams.table_stream import AccountStream, TableStream
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from scripts.generate_docs import (
     streams_table,
 )
 from source_airtable.schema.field_types import FIELD_TYPES, UNKNOWN_TYPE
-from source_airtable.streams.account_streams import ACCOUNT_STREAMS
+from source_airtable.streams.catalog import ACCOUNT_STREAMS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ import pytest
 from airbyte_cdk.models import AirbyteStreamStatus, Type
 
 from source_airtable.errors import AccessDeniedError, AirtableUnavailableError
-from source_airtable.streams.account_streams import ACCOUNT_STREAMS
+from source_airtable.streams.catalog import ACCOUNT_STREAMS
 from unit_tests.builders import a_record, an_airbyte_account_stream
 from unit_tests.test_sync import FakeAccount, counts_of, failures_in, run, statuses_in
 

@@ -224,16 +224,13 @@ class AirtableClient:
         except AirtableError as error:
             error.add_facts(**place_of(path))
             raise
-        self._note_date(response)
+        answered_at = parse_http_date(response.headers.get("Date", ""))
+        self.latest_date = answered_at or self.latest_date
         # The handler lets nothing through that has no JSON object.
         body = cast("dict[str, Any]", parse_body(response))
         body["size_bytes"] = len(response.content)
+        body["answered_at"] = answered_at
         return body
-
-    def _note_date(self, response: requests.Response) -> None:
-        date = parse_http_date(response.headers.get("Date", ""))
-        if date is not None:
-            self.latest_date = date
 
 
 class OffsetGuard:

@@ -201,6 +201,7 @@ class AirtableBackoffStrategy(BackoffStrategy):
     def __init__(self, jitter: Callable[[], float] = random.random) -> None:
         self._jitter = jitter
         self.retries = 0
+        """Tries after other failures than a 429, which the budget counts."""
 
     def backoff_time(
         self,
@@ -218,7 +219,7 @@ class AirtableBackoffStrategy(BackoffStrategy):
         if attempt_count >= row.tries:
             raise _build_error(row, response_or_exception, tries=attempt_count)
         wait = self._wait_seconds(row, response_or_exception, attempt_count)
-        self.retries += 1
+        self.retries += row.error is not RateLimitedError
         LOGGER.info(
             "Airtable: %s%s; try %d of %d follows%s.",
             row.happened,

@@ -6,7 +6,10 @@ Airtable adds types and properties without notice.
 
 from __future__ import annotations
 
-from typing import Any, NewType, TypedDict
+from typing import TYPE_CHECKING, Any, NewType, TypedDict
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 BaseId = NewType("BaseId", str)
 """`app` and 14 letters or digits, such as `appLkNDICXNqxSDhG`."""
@@ -107,3 +110,5 @@ class RecordPage(TypedDict, total=False):
     offset: str
     size_bytes: int
     """The length of the page as JSON; noted by the client."""
+    answered_at: datetime | None
+    """The answer's `Date`, in UTC; noted by the client."""

@@ -18,14 +18,9 @@ from source_airtable.api.wire_types import BaseId, TableId
 from source_airtable.errors import BaseNotFoundError, TableNotFoundError, TransientError
 from source_airtable.schema.discovery import base_marks
 from source_airtable.schema.json_schema import ANNOTATION
-from source_airtable.schema.names import (
-    TableNames,
-    clean_name,
-    stream_name_of_ids,
-    stream_name_prefix,
-    stream_names,
-)
-from source_airtable.streams.table_stream import Account
+from source_airtable.schema.names import clean_name, stream_name_prefix
+from source_airtable.streams.stream import Account
+from source_airtable.streams.stream_names import possible_stream_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -236,13 +231,3 @@ def annotated_key(stream: AirbyteStream) -> TableKey | None:
     if not isinstance(base_id, str) or not isinstance(table_id, str):
         return None
     return BaseId(base_id), TableId(table_id)
-
-
-def possible_stream_names(table: TableSchema) -> set[str]:
-    """Give every name that a table's stream may have, under any setting."""
-    names = [TableNames(table.base_id, table.base_name, table.table_id, table.table_name)]
-    return {
-        *stream_names(names),
-        *stream_names(names, add_base_id=True),
-        stream_name_of_ids(table.base_id, table.table_id),
-    }

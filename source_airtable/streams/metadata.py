@@ -1,147 +1,187 @@
-"""The streams `bases`, `tables`, `fields` and `views`: what discovery learnt anyhow.
+"""The streams `bases`, `tables`, `fields` and `views`: what discovery learns, at no extra call.
 
-With them a rename can be followed: the ids stay, while the names of streams and columns move.
+With them you can follow a rename: ids stay, while the names of streams and columns move.
 """
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
-
+from source_airtable.api.scopes import SCHEMA_SCOPE
+from source_airtable.schema.field_types import BOOLEAN, TEXT
 from source_airtable.schema.json_schema import name_columns
-from source_airtable.streams.account_rows import RowWriter
-from source_airtable.streams.catalog import name_streams, names_of
-from source_airtable.streams.read_queue import pack
+from source_airtable.streams.account_stream import (
+    BASE_ID,
+    KEY,
+    OBJECT,
+    TABLE_ID,
+    AccountStream,
+    described,
+)
+from source_airtable.streams.stream_names import name_streams
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
-    from airbyte_cdk.sources.types import Record
-
-    from source_airtable.api.wire_types import BaseDict
-    from source_airtable.config import Config
+    from source_airtable.records import Row
     from source_airtable.schema.table_schema import TableSchema
-    from source_airtable.streams.cursor import StreamCursor
-    from source_airtable.streams.table_stream import Account, AccountStream
 
-METADATA_STREAMS = frozenset({"bases", "tables", "fields", "views"})
-DECLARED_STREAMS = METADATA_STREAMS - {"bases"}
-"""The streams that want more of a table than what its columns are made of, which may be much."""
-
-Row = dict[str, Any]
-NamedTable = tuple["TableSchema", str]
-"""A table and the name of its stream."""
+ROWS_PER_PAGE = 100
 
 
-class MetadataPartition(Partition):
-    """The one partition of a stream that needs no calls of its own."""
+class MetadataStream(AccountStream):
+    """A stream whose rows come from the schemas alone."""
 
-    def __init__(
-        self, stream: AccountStream, account: Account, config: Config, cursor: StreamCursor
-    ) -> None:
-        self._stream = stream
-        self._account = account
-        self._config = config
-        self._cursor = cursor
+    scopes = (SCHEMA_SCOPE,)
+    extra_calls = "none: every sync reads the schemas"
 
-    def read(self) -> Iterator[Record]:
-        """Emit the stream's rows."""
-        writer = RowWriter(self._stream.name, self._stream.json_schema)
-        yield from pack(writer.to_record(row) for row in self._iter_rows())
-        self._cursor.leave(None)
+    def rows(self) -> Iterator[list[Row]]:
+        """Emit the rows, 100 at a time."""
+        convert = self.row_converter.convert
+        rows = map(convert, self.iter_rows())
+        while page := list(islice(rows, ROWS_PER_PAGE)):
+            yield page
 
-    def to_slice(self) -> Mapping[str, Any] | None:
-        """Give nothing: there is one partition."""
-        return None
+    def iter_rows(self) -> Iterator[Row]:
+        """Emit the rows as Airtable describes them."""
+        raise NotImplementedError
 
-    def stream_name(self) -> str:
-        """Give the name of the stream."""
-        return self._stream.name
-
-    def __hash__(self) -> int:
-        """Hash by stream, which has no other partition."""
-        return hash(self._stream.name)
-
-    def _iter_rows(self) -> Iterator[Row]:
-        if self._stream.name == "bases":
-            return rows_of_bases(self._account.bases)
-        tables = self._account.tables
-        stream_names = name_streams([names_of(table) for table in tables], self._config)
-        named = list(zip(tables, stream_names, strict=True))
-        if self._stream.name == "tables":
-            return rows_of_tables(named)
-        if self._stream.name == "fields":
-            return rows_of_fields(named, by_field_id=self._config.column_names == "ids")
-        return rows_of_views(named)
+    def _named_tables(self) -> Iterator[tuple[TableSchema, str]]:
+        """Emit each table with the present name of its stream."""
+        tables = self.account.tables
+        return zip(tables, name_streams(tables, self.config), strict=True)
 
 
-def rows_of_bases(bases: Sequence[BaseDict]) -> Iterator[Row]:
-    """Emit a row for each base.
+class BasesStream(MetadataStream):
+    """One row for each base.
 
     See https://airtable.com/developers/web/api/list-bases
     """
-    for base in bases:
-        yield {**base, "permission_level": base.get("permissionLevel")}
+
+    stream_name = "bases"
+    holds = "a base"
+    key = ("id",)
+    properties = {  # noqa: RUF012 - a declaration that nobody changes
+        "id": described(KEY, "The base's id."),
+        "name": described(TEXT, "The base's name; several bases may have the same one."),
+        "permission_level": described(
+            TEXT, "What the token's owner may do: none, read, comment, edit or create."
+        ),
+    }
+
+    def iter_rows(self) -> Iterator[Row]:
+        """Emit a row for each base that the settings select, readable or not."""
+        for base in self.account.bases:
+            yield {**base, "permission_level": base.get("permissionLevel")}
 
 
-def rows_of_tables(tables: Sequence[NamedTable]) -> Iterator[Row]:
-    """Emit a row for each table.
+class TablesStream(MetadataStream):
+    """One row for each table.
 
     See https://airtable.com/developers/web/api/get-base-schema
     """
-    for table, stream_name in tables:
-        yield {
-            "base_id": table.base_id,
-            "id": table.table_id,
-            "name": table.table_name,
-            "description": (table.declared or {}).get("description"),
-            "primary_field_id": table.primary_field_id,
-            "stream_name": stream_name,
-        }
 
+    stream_name = "tables"
+    holds = "a table, with the stream that it is read as"
+    key = ("base_id", "id")
+    needs_whole_schema = True
+    properties = {  # noqa: RUF012 - a declaration that nobody changes
+        **BASE_ID,
+        "id": described(KEY, "The table's id."),
+        "name": TEXT,
+        "description": TEXT,
+        "primary_field_id": described(TEXT, "The field that names each record."),
+        "stream_name": described(TEXT, "What the table's stream is called at present."),
+    }
 
-def rows_of_fields(tables: Sequence[NamedTable], *, by_field_id: bool) -> Iterator[Row]:
-    """Emit a row for each field that has a column, as Airtable describes it.
-
-    See https://airtable.com/developers/web/api/field-model
-    """
-    for table, stream_name in tables:
-        columns = name_columns(table, by_field_id=by_field_id)
-        declared = _by_id(table, "fields")
-        for field in table.fields:
+    def iter_rows(self) -> Iterator[Row]:
+        """Emit a row for each table."""
+        for table, stream_name in self._named_tables():
             yield {
-                **_place(table),
-                "id": field["id"],
-                "name": field["name"],
-                "description": field.get("description"),
-                "type": field["type"],
-                "options": declared[field["id"]].get("options"),
-                "is_primary": field["id"] == table.primary_field_id,
+                "base_id": table.base_id,
+                "id": table.table_id,
+                "name": table.table_name,
+                "description": (table.declared or {}).get("description"),
+                "primary_field_id": table.primary_field_id,
                 "stream_name": stream_name,
-                "column_name": columns[field["id"]],
             }
 
 
-def rows_of_views(tables: Sequence[NamedTable]) -> Iterator[Row]:
-    """Emit a row for each view.
+class FieldsStream(MetadataStream):
+    """One row for each field that has a column, as Airtable describes it.
+
+    See https://airtable.com/developers/web/api/field-model
+    """
+
+    stream_name = "fields"
+    holds = "a field, with its column"
+    key = ("base_id", "table_id", "id")
+    needs_whole_schema = True
+    properties = {  # noqa: RUF012 - a declaration that nobody changes
+        **TABLE_ID,
+        "id": described(KEY, "The field's id."),
+        "name": TEXT,
+        "description": TEXT,
+        "type": described(TEXT, "Airtable's name of the field's type."),
+        "options": described(OBJECT, "What the type adds to the field, as Airtable sends it."),
+        "is_primary": BOOLEAN,
+        "stream_name": described(TEXT, "What the table's stream is called at present."),
+        "column_name": described(TEXT, "What the field's column is called at present."),
+    }
+
+    def iter_rows(self) -> Iterator[Row]:
+        """Emit a row for each field."""
+        by_field_id = self.config.column_names == "ids"
+        for table, stream_name in self._named_tables():
+            columns = name_columns(table, by_field_id=by_field_id)
+            declared = _declared_by_id(table, "fields")
+            for field in table.fields:
+                yield {
+                    "base_id": table.base_id,
+                    "table_id": table.table_id,
+                    "id": field["id"],
+                    "name": field["name"],
+                    "description": field.get("description"),
+                    "type": field["type"],
+                    "options": declared[field["id"]].get("options"),
+                    "is_primary": field["id"] == table.primary_field_id,
+                    "stream_name": stream_name,
+                    "column_name": columns[field["id"]],
+                }
+
+
+class ViewsStream(MetadataStream):
+    """One row for each view.
 
     See https://airtable.com/developers/web/api/get-base-schema
     """
-    for table, _ in tables:
-        for view in _by_id(table, "views").values():
-            owner = view.get("personalForUserId")
-            yield {**_place(table), **view, "personal_for_user_id": owner}
+
+    stream_name = "views"
+    holds = "a view of a table"
+    key = ("base_id", "table_id", "id")
+    needs_whole_schema = True
+    properties = {  # noqa: RUF012 - a declaration that nobody changes
+        **TABLE_ID,
+        "id": described(KEY, "The view's id."),
+        "name": TEXT,
+        "type": described(TEXT, "Airtable's name of the view's type: grid, form, kanban, ..."),
+        "personal_for_user_id": described(TEXT, "Whose view it is, where it is personal."),
+    }
+
+    def iter_rows(self) -> Iterator[Row]:
+        """Emit a row for each view."""
+        for table in self.account.tables:
+            place = {"base_id": table.base_id, "table_id": table.table_id}
+            for view in _declared_by_id(table, "views").values():
+                owner = view.get("personalForUserId")
+                yield {**place, **view, "personal_for_user_id": owner}
 
 
-def _place(table: TableSchema) -> Row:
-    return {"base_id": table.base_id, "table_id": table.table_id}
-
-
-def _by_id(table: TableSchema, key: str) -> dict[str, Row]:
+def _declared_by_id(table: TableSchema, key: str) -> dict[str, dict[str, Any]]:
     """Index what Airtable declares of a table, the first of each id."""
     declared = (table.declared or {}).get(key)
-    index: dict[str, Row] = {}
+    index: dict[str, dict[str, Any]] = {}
     for item in declared if isinstance(declared, list) else []:
         if isinstance(item, dict) and isinstance(item.get("id"), str):
             index.setdefault(item["id"], item)

@@ -27,14 +27,14 @@ _CHOICE_DIGITS = 6
 _ANNOTATIONS = ("description", "x-airtable")
 
 
-def digest_columns(
+def fingerprint_columns(
     table: TableSchema, columns: Iterable[tuple[str, str, Mapping[str, Any]]]
 ) -> str:
     """Digest columns, each given by its name, its field id and its JSON schema, in any order."""
     fields: dict[str, FieldDict] = {field["id"]: field for field in table.fields}
     return " ".join(
         sorted(
-            _digest_column(name, json_schema, _made_of(field_id, fields))
+            _fingerprint_column(name, json_schema, _made_of(field_id, fields))
             for name, field_id, json_schema in columns
         )
     )
@@ -66,7 +66,9 @@ def _made_of(field_id: str, fields: Mapping[str, FieldDict]) -> list[FieldDict]:
     return [found[one] for one in sorted(found)]
 
 
-def _digest_column(name: str, json_schema: Mapping[str, Any], made_of: Iterable[FieldDict]) -> str:
+def _fingerprint_column(
+    name: str, json_schema: Mapping[str, Any], made_of: Iterable[FieldDict]
+) -> str:
     declared = {key: part for key, part in json_schema.items() if key not in _ANNOTATIONS}
     content: list[Any] = [name, declared]
     choices: list[Any] = []

@@ -1,23 +1,21 @@
-"""From a row of an account's stream to its record: the selected columns, each value fitting."""
+"""Makes a row fit a stream's configured JSON schema: the selected columns, each value fitting."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airbyte_cdk.sources.types import Record
-
 from source_airtable.schema.cell_values import CellMisfit, build_converter
 
 if TYPE_CHECKING:
+    from source_airtable.records import Row
     from source_airtable.schema.cell_values import Converter
 
 
-class RowWriter:
-    """Makes a stream's records of rows, by the configured JSON schema."""
+class RowConverter:
+    """Converts the rows of a stream of the whole account."""
 
-    def __init__(self, stream_name: str, json_schema: Mapping[str, Any]) -> None:
-        self._stream_name = stream_name
+    def __init__(self, json_schema: Mapping[str, Any]) -> None:
         properties = json_schema.get("properties")
         self._converters: dict[str, Converter] = {
             name: build_converter(declared)
@@ -25,13 +23,12 @@ class RowWriter:
             if isinstance(declared, Mapping)
         }
 
-    def to_record(self, row: Mapping[str, Any]) -> Record:
-        """Give the record of a row; what Airtable sends in another form than its own is null."""
-        data = {
+    def convert(self, row: Mapping[str, Any]) -> Row:
+        """Give the row as its columns want it; a value of another form than its own is null."""
+        return {
             name: None if row.get(name) is None else _convert(convert, row[name])
             for name, convert in self._converters.items()
         }
-        return Record(data, self._stream_name)
 
 
 def _convert(convert: Converter, value: Any) -> Any:  # noqa: ANN401 - whatever the column holds

@@ -1,0 +1,22 @@
+"""Moments as Airtable writes them: UTC, to the millisecond."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+TICK = timedelta(milliseconds=1)
+"""The smallest step between two moments."""
+
+_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+def to_utc_text(moment: datetime) -> str:
+    """Write a moment: `2026-11-18T10:00:00.000Z`."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def parse_utc_text(text: object) -> datetime:
+    """Read a moment that `to_utc_text` wrote; raises ValueError for anything else."""
+    if not isinstance(text, str):
+        raise ValueError("a moment is text")  # noqa: TRY004 - damaged either way
+    return datetime.strptime(text, _FORMAT).replace(tzinfo=timezone.utc)

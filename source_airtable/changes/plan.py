@@ -1,0 +1,117 @@
+"""The plan of one incremental read: what has to be read of a table, and why."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from source_airtable.changes.moments import TICK, to_utc_text
+from source_airtable.changes.need import ChangedSince, WholeTable
+from source_airtable.schema.fingerprint import has_changed
+
+if TYPE_CHECKING:
+    from source_airtable.changes.state import SavedState, SyncState
+    from source_airtable.config import IncrementalSettings
+
+LOGGER = logging.getLogger("airbyte.source_airtable")
+
+# Airtable's servers may differ by some seconds. A state further ahead than this is of another
+# clock.
+MOST_CLOCK_SKEW = timedelta(minutes=1)
+
+_BEFORE_AIRTABLE = datetime(2000, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """The table as it is now, besides its saved state."""
+
+    label: str
+    """How the log names the stream."""
+    fingerprint: str
+    why_volatile: str | None
+    """The first column whose cells can change without an edit, if there is one."""
+    now: datetime | None
+    """Airtable's clock before the scan, in UTC; None where no answer had a usable `Date`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to read, and the cursor of what is emitted."""
+
+    need: WholeTable | ChangedSince
+    as_of: datetime | None
+    """The cursor of every row and tombstone, in UTC; above all that any sync emitted before."""
+
+
+def plan_read(saved: SavedState, facts: TableFacts, settings: IncrementalSettings) -> Plan:
+    """Decide what to read, and log why where that is the whole table."""
+    state = saved.state
+    as_of = _cursor_above(state, facts.now)
+    problem = saved.problem or (state and _why_unusable(state, facts, settings))
+    if problem:
+        LOGGER.warning("Stream %s is read in full: %s.", facts.label, problem)
+        return Plan(WholeTable(), as_of)
+    if state is None:
+        LOGGER.info("Stream %s is read in full: there is no saved state.", facts.label)
+        return Plan(WholeTable(), as_of)
+    edge = _edge_of_window(state, settings)
+    reason = _why_full(state, facts, settings)
+    if reason or edge is None:
+        LOGGER.info("Stream %s is read in full: %s.", facts.label, reason)
+        return Plan(WholeTable(), as_of)
+    LOGGER.info("Stream %s: reading what changed after %s.", facts.label, to_utc_text(edge))
+    return Plan(ChangedSince(settings.method, edge), as_of)
+
+
+def _cursor_above(state: SyncState | None, now: datetime | None) -> datetime | None:
+    """Give the cursor of this sync's rows: the present, but above all that was emitted before.
+
+    A destination that deduplicates keeps the row with the greatest cursor.
+    """
+    floor = state.cursor_floor if state else None
+    if floor is None:
+        return now
+    try:
+        above = floor + TICK
+    except OverflowError:
+        above = floor
+    return above if now is None else max(above, now)
+
+
+def _edge_of_window(state: SyncState, settings: IncrementalSettings) -> datetime | None:
+    """Give the moment after which changes are read; None where no moment is known."""
+    if state.read_to is None:
+        return None
+    try:
+        return state.read_to - timedelta(minutes=settings.lookback_minutes)
+    except OverflowError:
+        return _BEFORE_AIRTABLE
+
+
+def _why_unusable(state: SyncState, facts: TableFacts, settings: IncrementalSettings) -> str | None:
+    if state.method != settings.method:
+        return f"the saved state is of the method {state.method}"
+    now = facts.now
+    if now is not None and state.read_to is not None and state.read_to > now + MOST_CLOCK_SKEW:
+        return "the saved state is from the future"
+    return None
+
+
+def _why_full(state: SyncState, facts: TableFacts, settings: IncrementalSettings) -> str | None:
+    if state.read_to is None:
+        return "the last sync did not read the table to its end"
+    if has_changed(state.fingerprint, facts.fingerprint):
+        return "fields were added, selected or changed since the last sync"
+    every = settings.full_rescan_hours
+    if settings.method != "last_modified" or not facts.why_volatile or not every:
+        return None
+    last, now = state.last_full_scan, facts.now
+    if last is None or (now is not None and now - last >= timedelta(hours=every)):
+        return (
+            f"{every:g} hours have passed, and cells can change without their record being edited, "
+            f"as in {facts.why_volatile}"
+        )
+    return None

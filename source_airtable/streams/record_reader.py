@@ -1,0 +1,236 @@
+"""Reads the records of one table: all of them, or only what changed since the last sync."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from source_airtable.changes.deletions import DeletionTracker
+from source_airtable.changes.moments import to_utc_text
+from source_airtable.changes.need import ChangedSince, WholeTable
+from source_airtable.changes.plan import Plan, TableFacts, plan_read
+from source_airtable.changes.record_ids import RecordIdSet
+from source_airtable.changes.state import SyncState, parse_state
+from source_airtable.schema.fingerprint import fingerprint_columns
+from source_airtable.schema.volatility import why_volatile
+from source_airtable.streams.stream import Fields, Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
+
+    from source_airtable.changes.need import Need
+    from source_airtable.config import IncrementalSettings
+    from source_airtable.records import Page, RecordConverter, Row
+    from source_airtable.schema.table_schema import TableSchema
+    from source_airtable.streams.stream import ReaderScan
+
+    CompileTable = Callable[[TableSchema], RecordConverter]
+
+LOGGER = logging.getLogger("airbyte.source_airtable")
+
+MOST_RECENT_RECORDS = 10_000
+"""Records of the look-back up to which the method `created_time` remembers not to repeat them."""
+
+
+@dataclass(frozen=True, slots=True)
+class IncrementalRequest:
+    """How to read what changed of one table, and from where on."""
+
+    settings: IncrementalSettings
+    saved_state: Mapping[str, Any]
+
+
+class RecordReader(Reader):
+    """Reads all records of a table."""
+
+    def __init__(
+        self, stream_name: str, label: str, table: TableSchema, compile_table: CompileTable
+    ) -> None:
+        super().__init__(stream_name, table)
+        self._label = label
+        self._compile = compile_table
+        self.converter = compile_table(table)
+        self.as_of: str | None = None
+        """The cursor of the rows."""
+
+    @property
+    def label(self) -> str:
+        """How the log names the stream."""
+        return self._label
+
+    @property
+    def fields(self) -> Fields:  # type: ignore[override]  # the table's present ones
+        """The fields of the configured columns."""
+        return Fields(self.converter.field_ids)
+
+    def start(self, as_of: datetime | None) -> Need:
+        """Read the whole table, and warn of columns whose field is gone."""
+        self.as_of = None if as_of is None else to_utc_text(as_of)
+        if self.converter.columns_without_field:
+            LOGGER.warning(
+                "Stream %s: these columns have no field in Airtable any more and are null: %s. "
+                "Refresh the connection's schema to drop them.",
+                self.label,
+                ", ".join(self.converter.columns_without_field),
+            )
+        return WholeTable()
+
+    def follow(self, table: TableSchema) -> None:
+        """Compile the table anew."""
+        super().follow(table)
+        misfits = self.converter.misfits
+        self.converter = self._compile(table)
+        self.converter.misfits = misfits
+
+    def rows(self, page: Page) -> list[Row]:
+        """Convert a page, one row a record."""
+        return self.converter.rows(page, self.as_of)
+
+    def finish(self, scan: ReaderScan) -> Iterator[list[Row]]:  # noqa: ARG002 - the base class's signature
+        """Emit nothing more, and log how many cells did not fit their column."""
+        layout = self.converter.layout
+        if self.converter.misfits:
+            where = (
+                f"The column {layout.errors_column} keeps them"
+                if layout.keeps_errors
+                else f"Select the column {layout.errors_column} to keep them"
+            )
+            LOGGER.info(
+                "Stream %s: %d cells did not fit their column (formula errors, NaN and the like) "
+                "and are null there. %s.",
+                self.label,
+                self.converter.misfits,
+                where,
+            )
+        yield from ()
+
+
+class IncrementalRecordReader(RecordReader):
+    """Reads the records of a table that changed since the saved state."""
+
+    def __init__(
+        self,
+        stream_name: str,
+        label: str,
+        table: TableSchema,
+        compile_table: CompileTable,
+        request: IncrementalRequest,
+    ) -> None:
+        super().__init__(stream_name, label, table, compile_table)
+        self._settings = request.settings
+        self._saved = parse_state(request.saved_state)
+        self._now: datetime | None = None
+        self._plan = Plan(WholeTable(), None)
+        self._deletions = self._track_deletions()
+        self._repeated = RecordIdSet()
+        """The records of the look-back that the last sync has emitted."""
+        self._recent = RecordIdSet()
+        """The records that the next sync's look-back will bring again."""
+        self._recent_from: str | None = None
+        self._was_whole = False
+
+    def start(self, as_of: datetime | None) -> Need:
+        """Plan the read from the saved state."""
+        self._now = as_of
+        columns = self.converter.columns
+        volatile = why_volatile(self.table, (column.field["id"] for column in columns))
+        facts = TableFacts(self.label, self._fingerprint(), volatile, as_of)
+        self._plan = plan_read(self._saved, facts, self._settings)
+        super().start(self._plan.as_of)
+        if self._settings.method == "created_time" and as_of is not None:
+            lookback = timedelta(minutes=self._settings.lookback_minutes)
+            self._recent_from = to_utc_text(as_of - lookback)
+            state = self._saved.state
+            if isinstance(self._plan.need, ChangedSince) and state and state.recent_ids:
+                self._repeated = state.recent_ids
+        return self._plan.need
+
+    def rows(self, page: Page) -> list[Row]:
+        """Convert the records of a page that the last sync has not emitted."""
+        if self._recent_from is not None:
+            page = self._without_repeated(page)
+        if self._deletions is not None:
+            self._deletions.note_emitted(record["id"] for record in page.records)
+        return super().rows(page)
+
+    def finish(self, scan: ReaderScan) -> Iterator[list[Row]]:
+        """Emit the records that no sync has seen, and a tombstone for each one that is gone."""
+        self._was_whole = isinstance(scan.need, WholeTable)
+        if self._deletions is not None and self._now is not None and self.as_of is not None:
+            unseen = self._deletions.compare(scan, self._now)
+            if unseen:
+                LOGGER.info(
+                    "Stream %s: %d records are there that no sync has seen; reading them.",
+                    self.label,
+                    len(unseen),
+                )
+            for page in scan.fetch(unseen):
+                yield self.rows(page)
+            tombstone, as_of = self.converter.layout.tombstone, self.as_of
+            yield [tombstone(record_id, as_of) for record_id in self._deletions.take_gone()]
+        yield from super().finish(scan)
+
+    def state(self) -> dict[str, Any] | None:
+        """Give the state to go on from after a complete read.
+
+        Without a usable `Date`, the saved moments stay; only the cursor and the ids move on.
+        """
+        saved, now, tracker = self._saved.state, self._now, self._deletions
+        known = tracker.known_ids() if tracker else None
+        if now is None:
+            if saved is None:
+                return None
+            floor = self._plan.as_of or saved.cursor_floor
+            return replace(saved, cursor_floor=floor, known_ids=known).to_json()
+        is_disputed = tracker is not None and tracker.is_disputed and self._was_whole
+        last_full_scan = saved.last_full_scan if saved else None
+        state = SyncState(
+            method=self._settings.method,
+            read_to=(saved.read_to if saved else None) if is_disputed else now,
+            cursor_floor=self._plan.as_of,
+            last_full_scan=now if self._was_whole and not is_disputed else last_full_scan,
+            fingerprint=self._fingerprint(),
+            last_sweep=tracker.last_sweep if tracker else None,
+            known_ids=known,
+            untracked_records=tracker.untracked_records if tracker else None,
+            recent_ids=self._recent,
+        )
+        return state.to_json()
+
+    def _fingerprint(self) -> str:
+        return fingerprint_columns(
+            self.table,
+            (
+                (column.name, column.field["id"], column.json_schema)
+                for column in self.converter.columns
+            ),
+        )
+
+    def _track_deletions(self) -> DeletionTracker | None:
+        if not self._settings.detect_deletions:
+            return None
+        if not self.converter.layout.has_tombstones:
+            LOGGER.warning(
+                "Stream %s: deletions are not detected, because the column _ab_cdc_deleted_at is "
+                "not selected; refresh the connection's schema.",
+                self.label,
+            )
+            return None
+        return DeletionTracker(self.label, self._settings, self._saved.state)
+
+    def _without_repeated(self, page: Page) -> Page:
+        """Leave out what the last sync has emitted, and note what the next one would repeat."""
+        taken = []
+        for record in page.records:
+            record_id = record["id"]
+            is_recent = str(record.get("createdTime")) >= str(self._recent_from)
+            if is_recent and len(self._recent) < MOST_RECENT_RECORDS:
+                self._recent.add(record_id)
+            if record_id not in self._repeated:
+                taken.append(record)
+        if len(taken) == len(page.records):
+            return page
+        return type(page)(taken, page.answered_at)

@@ -1,0 +1,66 @@
+"""The stream of one table: a column for each field, a row for each record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from source_airtable.records import RecordConverter
+from source_airtable.schema.json_schema import CURSOR_COLUMN, PRIMARY_KEY, build_json_schema
+from source_airtable.streams.record_reader import (
+    IncrementalRecordReader,
+    IncrementalRequest,
+    RecordReader,
+)
+from source_airtable.streams.stream import AirtableStream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from source_airtable.config import Config
+    from source_airtable.schema.field_types import JsonSchema
+    from source_airtable.schema.table_schema import TableSchema
+    from source_airtable.streams.stream import ReadCatalog, Reader, ReadRequest
+
+
+class TableStream(AirtableStream):
+    """The stream of one table."""
+
+    primary_key = PRIMARY_KEY
+    cursor_field = CURSOR_COLUMN
+    reads_one_table = True
+
+    def __init__(
+        self,
+        name: str,
+        table: TableSchema,
+        config: Config,
+        json_schema: JsonSchema | None = None,
+        read_catalog: ReadCatalog | None = None,
+    ) -> None:
+        super().__init__(name, json_schema, read_catalog)
+        self.table = table
+        self._config = config
+
+    def build_json_schema(self) -> JsonSchema:
+        """Declare a column for each field, as the settings say."""
+        return build_json_schema(
+            self.table,
+            by_field_id=self._config.column_names == "ids",
+            with_tombstones=self._config.incremental.detect_deletions,
+        )
+
+    def tables(self) -> Sequence[TableSchema]:
+        """Give the one table."""
+        return [self.table]
+
+    def reader(self, table: TableSchema, request: ReadRequest) -> Reader:
+        """Build what reads the table's records."""
+        json_schema = self.get_json_schema()
+
+        def compile_table(present: TableSchema) -> RecordConverter:
+            return RecordConverter.for_table(present, json_schema)
+
+        if request.incremental is None:
+            return RecordReader(self.name, self.name, table, compile_table)
+        asked = IncrementalRequest(request.incremental, request.saved_state)
+        return IncrementalRecordReader(self.name, self.name, table, compile_table, asked)
