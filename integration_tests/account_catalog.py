@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 METADATA: Final = ("bases", "tables", "fields", "views")
 FROM_SCANS: Final = ("records", "links", "attachments")
 ACCOUNT: Final = (*METADATA, *FROM_SCANS, "comments")
-"""The names of the streams of the whole account."""
+"""The names of the streams of the whole account that are always offered."""
+OFFERED_BY_SETTING: Final = ("attachment_files",)
 ALL_KEYS: Final = {
     "bases": ("id",),
     "tables": ("base_id", "id"),
@@ -27,6 +28,7 @@ ALL_KEYS: Final = {
     "links": ("base_id", "table_id", "record_id", "field_id", "position"),
     "attachments": ("base_id", "table_id", "record_id", "field_id", "id"),
     "comments": ("base_id", "table_id", "record_id", "id"),
+    "attachment_files": ("base_id", "table_id", "record_id", "field_id", "id"),
 }
 
 Place = tuple[str, str]
@@ -43,12 +45,13 @@ class Discovered:
     @cached_property
     def account(self) -> dict[str, Message]:
         """The streams of the whole account, by name."""
-        return {one["name"]: one for one in self.streams if one["name"] in ACCOUNT}
+        names = (*ACCOUNT, *OFFERED_BY_SETTING)
+        return {one["name"]: one for one in self.streams if one["name"] in names}
 
     @cached_property
     def tables(self) -> list[Message]:
         """The streams of tables, in their order."""
-        return [one for one in self.streams if one["name"] not in ACCOUNT]
+        return [one for one in self.streams if one["name"] not in self.account]
 
     @cached_property
     def by_place(self) -> dict[Place, Message]:

@@ -73,17 +73,19 @@ class Account:
         self.folder = folder / "staging"
         self.folder.mkdir()
         self.base = base
-        tenant = a_tenant(simulator, base, **settings)
+        tenant = a_tenant(simulator, base, transfer_attachment_files=True, **settings)
         self.connector = replace(
             tenant.connector, environment={"AIRBYTE_STAGING_DIRECTORY": str(self.folder)}
         )
         self.found = Discovered(self.connector)
-        self.attachments = self.found.account["attachments"]
+        self.attachment_files = self.found.account["attachment_files"]
 
     def transfer(self, catalog: Message | None = None) -> Run:
         """A sync, of the attachments with their files if nothing else is said."""
         self.admin.reset_stats()
-        run = self.connector.read(catalog or a_file_catalog(self.attachments), on_fast_clock=True)
+        run = self.connector.read(
+            catalog or a_file_catalog(self.attachment_files), on_fast_clock=True
+        )
         assert run.exit_code == 0, run.failures
         beside = [line for line in run.stdout.split("\n") if '"type":"RECORD"' not in line]
         assert not any("/files/v3/" in line for line in [*beside, run.stderr])
@@ -119,13 +121,15 @@ def references(run: Run) -> dict[str, Message]:
 def errors(run: Run) -> dict[str, str]:
     """Why a file is not there, by the attachment's id."""
     return {
-        row["id"]: row["file_error"] for row in run.records["attachments"] if "file_error" in row
+        row["id"]: row["file_error"]
+        for row in run.records["attachment_files"]
+        if "file_error" in row
     }
 
 
 def file_warnings(run: Run) -> list[str]:
     """The warnings about files."""
-    return [line for line in run.warnings if "was not transferred" in line]
+    return [line for line in run.warnings if "is not transferred" in line]
 
 
 def assert_whole(account: Account, run: Run, expected: list[Message]) -> None:
@@ -162,8 +166,8 @@ def test_hundred_files(simulator: SimulatorProcess, tmp_path: Path) -> None:
 
     assert len(account.files) == photo_studio.ATTACHMENTS
     assert_whole(account, run, account.files)
-    assert_sound(run, [account.attachments])
-    assert_statuses(run, [account.attachments])
+    assert_sound(run, [account.attachment_files])
+    assert_statuses(run, [account.attachment_files])
     assert stats["by_kind"]["get_file"] == photo_studio.ATTACHMENTS
     assert "get_record" not in stats["by_kind"]
     assert errors(run) == {}
@@ -187,13 +191,13 @@ def test_expired_and_failing_files(simulator: SimulatorProcess, tmp_path: Path) 
     assert_whole(account, run, good)
     assert stats["by_kind"]["get_record"] == EXPIRED + 1
     assert all(stats["by_file"][file["id"]] == 2 for file in account.files[:EXPIRED])
-    assert len(run.records["attachments"]) == photo_studio.ATTACHMENTS
+    assert len(run.records["attachment_files"]) == photo_studio.ATTACHMENTS
     assert errors(run).keys() == failing
     assert "410" in errors(run)[lost["id"]]
     warnings = file_warnings(run)
     assert len(warnings) == 2
     assert all(any(key in line for line in warnings) for key in failing)
-    assert_statuses(run, [account.attachments])
+    assert_statuses(run, [account.attachment_files])
 
 
 def test_end_lines(simulator: SimulatorProcess, tmp_path: Path) -> None:
@@ -202,12 +206,12 @@ def test_end_lines(simulator: SimulatorProcess, tmp_path: Path) -> None:
     account.admin.expire_attachment(account.files[0]["id"], is_renewable=False)
     run = account.transfer()
 
-    told = sorted(line for line in run.logs if "files of table" in line)
+    told = sorted(line for line in run.logs if "could not transfer" in line)
     assert told == [
-        "INFO: Stream attachments: 40 files of table Clients were transferred, 0 were not.",
+        "INFO: Stream attachment_files: table Clients: transferred 40 files, could not transfer 0.",
         (
-            "INFO: Stream attachments: 59 files of table Shoots were transferred, 1 were not "
-            "(1: the file server answers 410)."
+            "INFO: Stream attachment_files: table Shoots: transferred 59 files, "
+            "could not transfer 1 (1: the file server answers 410)."
         ),
     ]
 
@@ -221,7 +225,7 @@ def test_renewed_row(simulator: SimulatorProcess, tmp_path: Path) -> None:
     run = account.transfer()
     account.admin.run_clock()
 
-    (row,) = run.records["attachments"]
+    (row,) = run.records["attachment_files"]
     expires = int(row["url"].split("/")[8])
     assert row["url_valid_until"] == "2026-11-20T14:00:00.000Z"
     assert expires == 1_795_183_200_000
@@ -232,16 +236,17 @@ def test_debug_log_tells_no_address(simulator: SimulatorProcess, tmp_path: Path)
     file = an_attachment(f"{CELL_MARK}.png", 10)
     account = Account(simulator, tmp_path, a_file_base(file))
     account.admin.plan_fault("get_file", "status", status=503, record=file["id"])
-    run = account.connector.read(a_file_catalog(account.attachments), has_debug=True)
+    run = account.connector.read(a_file_catalog(account.attachment_files), has_debug=True)
 
     assert_whole(account, run, [file])
     assert not any("/files/v3/" in line for line in [*run.logs, run.stderr])
 
 
-def test_without_files(simulator: SimulatorProcess, tmp_path: Path) -> None:
-    """Where no files are asked for, none is downloaded, and the rows are the same."""
+def test_attachments_come_without_files(simulator: SimulatorProcess, tmp_path: Path) -> None:
+    """The stream ``attachments`` has the same rows, and downloads nothing."""
     account = Account(simulator, tmp_path, a_photo_studio())
-    run = account.transfer(a_catalog([account.attachments]))
+    (attachments,) = account.found.of("attachments")
+    run = account.transfer(a_catalog([attachments]))
 
     assert "get_file" not in account.admin.stats()["by_kind"]
     assert account.staged() == []
@@ -249,11 +254,21 @@ def test_without_files(simulator: SimulatorProcess, tmp_path: Path) -> None:
     assert len(run.records["attachments"]) == photo_studio.ATTACHMENTS
 
 
+def test_only_attachment_files_are_file_based(simulator: SimulatorProcess, tmp_path: Path) -> None:
+    """The one file-based stream is offered by the setting alone; the platform disables others."""
+    offered = Account(simulator, tmp_path, a_photo_studio()).found.streams
+    without = a_tenant(simulator, a_photo_studio("Other")).connector.discover_all()
+
+    assert [one["name"] for one in offered if one.get("is_file_based")] == ["attachment_files"]
+    assert [one["name"] for one in without if one.get("is_file_based")] == []
+    assert "attachment_files" not in {one["name"] for one in without}
+
+
 def test_beside_all_streams(simulator: SimulatorProcess, tmp_path: Path) -> None:
     """With two workers and all other streams, the files arrive and the tables are scanned once."""
     account = Account(simulator, tmp_path, a_photo_studio(), num_workers=2)
-    others = [one for one in account.found.streams if one is not account.attachments]
-    run = account.transfer(both(a_catalog(others), a_file_catalog(account.attachments)))
+    others = [one for one in account.found.streams if one is not account.attachment_files]
+    run = account.transfer(both(a_catalog(others), a_file_catalog(account.attachment_files)))
 
     assert_whole(account, run, account.files)
     assert_statuses(run, account.found.streams)
@@ -355,14 +370,14 @@ def test_record_deleted_before_its_file(simulator: SimulatorProcess, tmp_path: P
     account.admin.plan_fault("get_record", "status", status=404, times=None)
     run = account.transfer()
 
-    assert errors(run) == {file["id"]: "its record is not there any more"}
+    assert errors(run) == {file["id"]: "its record does not exist any more"}
 
 
 def test_folder_that_cannot_be_written(simulator: SimulatorProcess, tmp_path: Path) -> None:
     """Where a file cannot be written, that is reported, without a name, and not fatal."""
     file = an_attachment(f"{CELL_MARK}.pdf", 10)
     account = Account(simulator, tmp_path, a_file_base(file))
-    (account.folder / "attachments").write_text("in the way")
+    (account.folder / "attachment_files").write_text("in the way")
     run = account.transfer()
 
     assert errors(run).keys() == {file["id"]}

@@ -18,9 +18,10 @@ from airbyte_cdk.models import FailureType
 from source_airtable.api.error_handler import ERROR_ROWS, OTHERWISE, UNREADABLE_BODY
 from source_airtable.errors import AirtableError
 from source_airtable.schema.field_types import FIELD_TYPES, UNKNOWN_TYPE
-from source_airtable.schema.json_schema import PRIMARY_KEY
+from source_airtable.schema.json_schema import DELETED_AT, PRIMARY_KEY
 from source_airtable.schema.names import DELETED_AT_COLUMN
 from source_airtable.streams.catalog import ACCOUNT_STREAMS
+from source_airtable.streams.records import RecordsStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -123,24 +124,27 @@ def streams_table() -> str:
     header = ("stream", "a row is", "primary key", "modes", "scopes", "extra calls")
     rows = [
         (
-            f"`{row.name}`",
-            row.holds,
-            _names(row.primary_key),
-            "full refresh, incremental" if row.is_incremental else "full refresh",
-            _names(row.scopes),
-            row.extra_calls,
+            f"`{name}`",
+            kind.holds,
+            _names(kind.key),
+            "full refresh, incremental" if isinstance(kind.cursor_field, str) else "full refresh",
+            _names(kind.scopes),
+            kind.extra_calls,
         )
-        for row in ACCOUNT_STREAMS.values()
+        for name, kind in ACCOUNT_STREAMS.items()
     ]
     return _table(header, [TABLE_STREAM, *rows])
 
 
 def columns_table(stream_name: str) -> str:
     """List the columns of a stream of the whole account."""
-    row = ACCOUNT_STREAMS[stream_name]
+    kind = ACCOUNT_STREAMS[stream_name]
+    columns = dict(kind.properties)
+    if stream_name == RecordsStream.stream_name:
+        columns[DELETED_AT_COLUMN] = DELETED_AT
     rows = [
-        (f"`{name}`", _type_name(declared), _role(name, row.primary_key), _description(declared))
-        for name, declared in row.json_schema(with_tombstones=True)["properties"].items()
+        (f"`{name}`", _type_name(declared), _role(name, kind.key), _description(declared))
+        for name, declared in columns.items()
     ]
     return _table(("column", "type", "note", "what it holds"), rows)
 
