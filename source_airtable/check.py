@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from source_airtable.api.client import RecordQuery
+from source_airtable.api.scopes import RECORDS_SCOPE
 from source_airtable.errors import (
     AccessDeniedError,
     BaseNotFoundError,
@@ -26,7 +27,6 @@ from source_airtable.schema.discovery import (
     table_marks,
     told_base,
 )
-from source_airtable.streams.table_scan import RECORDS_SCOPE
 
 if TYPE_CHECKING:
     from source_airtable.api.client import AirtableClient

@@ -32,6 +32,8 @@ from typing import ClassVar
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils import AirbyteTracedException
 
+from source_airtable.api.scopes import COMMENTS_SCOPE, RECORDS_SCOPE, SCHEMA_SCOPE
+
 TOKENS_PAGE = "https://airtable.com/create/tokens"
 INTEGRATIONS_PAGE = "https://airtable.com/create/oauth"
 
@@ -128,8 +130,8 @@ class MissingScopeError(ConfigError):
     remedy = (
         f"Personal access token: add the scope named here at {TOKENS_PAGE}. OAuth: add it to the "
         f"integration at {INTEGRATIONS_PAGE}, and re-authenticate the source. Then test the "
-        "connection again. The connector needs data.records:read and schema.bases:read, and for "
-        "the stream comments data.recordComments:read."
+        f"connection again. The connector needs {RECORDS_SCOPE} and {SCHEMA_SCOPE}, and for "
+        f"the stream comments {COMMENTS_SCOPE}."
     )
 
 
@@ -173,8 +175,8 @@ class AccessDeniedError(ConfigError):
     cause = "Airtable refuses access, or what was asked for no longer exists."
     remedy = (
         f"Check that the base is shared with the source ({_WHERE_BASES_ARE_CHOSEN}), that it has "
-        "the scopes data.records:read and schema.bases:read (for the stream comments "
-        "data.recordComments:read, too), and that whoever made the token or signed in still has "
+        f"the scopes {RECORDS_SCOPE} and {SCHEMA_SCOPE} (for the stream comments "
+        f"{COMMENTS_SCOPE}, too), and that whoever made the token or signed in still has "
         "the read role on the base."
     )
 

@@ -12,6 +12,7 @@ from airbyte_cdk.models import ConnectorSpecificationSerializer
 
 import source_airtable
 from source_airtable.api import connection
+from source_airtable.api.scopes import COMMENTS_SCOPE, RECORDS_SCOPE, SCHEMA_SCOPE
 from source_airtable.config import Config, OauthCredentials, PersonalAccessToken, parse_config
 from source_airtable.errors import InvalidConfigError
 from unit_tests.builders import TOKEN
@@ -274,5 +275,5 @@ def test_oauth_flow_asks_for_scopes() -> None:
     asked = flow.oauth_connector_input_specification if flow else None
 
     assert asked is not None
-    assert {"data.records:read", "schema.bases:read"} < set((asked.scope or "").split())
+    assert set((asked.scope or "").split()) == {SCHEMA_SCOPE, RECORDS_SCOPE, COMMENTS_SCOPE}
     assert asked.access_token_url == connection.token_url()

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
 from source_airtable.api.connection import API_URL_VARIABLE
+from source_airtable.api.scopes import SCHEMA_SCOPE
 from source_airtable.errors import (
     AccessDeniedError,
     AirtableError,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from source_airtable.schema.table_schema import TableSchema
 
 LOGGER = logging.getLogger("airbyte.source_airtable")
-
-SCHEMA_SCOPE = "schema.bases:read"
 
 # The level of a base that is shared through one of its interfaces only: it is listed, but its
 # tables are not readable.
