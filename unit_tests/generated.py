@@ -87,6 +87,10 @@ _HOSTILE_NAMES = [
     "a_",
     "\u017f",
     "\u212a",
+    "$id",
+    "$Schema",
+    "$COMMENT",
+    "id",
     "\x00",
 ]
 FIELD_NAMES = st.sampled_from(_HOSTILE_NAMES) | st.text(max_size=20)

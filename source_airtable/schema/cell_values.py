@@ -17,7 +17,6 @@ import orjson
 
 from source_airtable.api.wire_types import CellValue
 
-JsonSchema = Mapping[str, Any]
 Converter = Callable[[CellValue], Any]
 
 # Beyond this, decimal columns of common warehouses overflow and fail a whole load (DuckDB and
@@ -41,7 +40,7 @@ class CellMisfit(Exception):  # noqa: N818 - a finding about a cell, not a failu
         self.fitting = fitting
 
 
-def build_converter(json_schema: JsonSchema) -> Converter:
+def build_converter(json_schema: Mapping[str, Any]) -> Converter:
     """Build the converter for a column, array element or property of this JSON schema.
 
     A schema without a type takes any value as it is. With several types, the first one that fits a
@@ -53,7 +52,7 @@ def build_converter(json_schema: JsonSchema) -> Converter:
     return converters[0] if len(converters) == 1 else _first_fitting(converters)
 
 
-def types_of(json_schema: JsonSchema) -> list[str]:
+def types_of(json_schema: Mapping[str, Any]) -> list[str]:
     """Give the JSON types that a schema allows besides null, in its order."""
     declared = json_schema.get("type")
     if isinstance(declared, str):
@@ -63,7 +62,7 @@ def types_of(json_schema: JsonSchema) -> list[str]:
     return [json_type for json_type in declared if json_type in _BUILDERS]
 
 
-def is_nullable(json_schema: JsonSchema) -> bool:
+def is_nullable(json_schema: Mapping[str, Any]) -> bool:
     """Tell whether a schema allows null."""
     declared = json_schema.get("type")
     return (
@@ -165,16 +164,16 @@ def to_boolean(cell: CellValue) -> bool:
     raise CellMisfit
 
 
-def _build_typed(json_type: str, json_schema: JsonSchema) -> Converter:
+def _build_typed(json_type: str, json_schema: Mapping[str, Any]) -> Converter:
     return _BUILDERS[json_type](json_schema)
 
 
-def _build_text(json_schema: JsonSchema) -> Converter:
+def _build_text(json_schema: Mapping[str, Any]) -> Converter:
     by_format = {"date": to_date, "date-time": to_date_time}
     return by_format.get(str(json_schema.get("format")), to_text)
 
 
-def _build_array(json_schema: JsonSchema) -> Converter:
+def _build_array(json_schema: Mapping[str, Any]) -> Converter:
     items = json_schema.get("items")
     items = items if isinstance(items, Mapping) else {}
     convert = build_converter(items)
@@ -219,7 +218,7 @@ def _fitting_elements(to_array: Converter, nested: list[Any]) -> list[Any]:
     return elements
 
 
-def _build_object(json_schema: JsonSchema) -> Converter:
+def _build_object(json_schema: Mapping[str, Any]) -> Converter:
     properties = json_schema.get("properties")
     properties = properties if isinstance(properties, Mapping) else {}
     converters = {
@@ -268,7 +267,7 @@ def _first_fitting(converters: list[Converter]) -> Converter:
     return to_first_fitting
 
 
-_BUILDERS: dict[str, Callable[[JsonSchema], Converter]] = {
+_BUILDERS: dict[str, Callable[[Mapping[str, Any]], Converter]] = {
     "string": _build_text,
     "number": lambda _: to_number,
     "integer": lambda _: to_integer,

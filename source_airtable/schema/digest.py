@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from source_airtable.schema.json_schema import ANNOTATION
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 _COLUMN_DIGITS = 8
 _CHOICE_DIGITS = 6
-_ANNOTATIONS = ("description", "x-airtable")
+_ANNOTATIONS = ("description", ANNOTATION)
 
 
 def digest_columns(

@@ -39,8 +39,12 @@ DATE_TIME: JsonSchema = {
 }
 
 
+OBJECT: JsonSchema = {"type": ["null", "object"]}
+"""Any members; a schema that names no others allows them all the same."""
+
+
 def _object(**properties: JsonSchema) -> JsonSchema:
-    return {"type": ["null", "object"], "additionalProperties": True, "properties": properties}
+    return {**OBJECT, "properties": properties}
 
 
 def _array(items: JsonSchema) -> JsonSchema:

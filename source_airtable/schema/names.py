@@ -12,6 +12,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from source_airtable.schema import system_columns
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -20,18 +22,8 @@ LONGEST_COLUMN_NAME = 255
 LONGEST_STREAM_NAME_BYTES = 200
 """Destinations make file and table names of it, which are bounded in bytes."""
 
-SYSTEM_COLUMNS = (
-    "_airtable_id",
-    "_airtable_created_time",
-    "_airtable_table_name",
-    "_airtable_base_id",
-    "_airtable_table_id",
-    "_airtable_as_of",
-    "_airtable_errors",
-    "_ab_cdc_deleted_at",
-)
-DELETED_AT_COLUMN = "_ab_cdc_deleted_at"
-"""When a record was found to be gone; a column only where deletions are detected."""
+SYSTEM_COLUMNS = tuple(system_columns.SYSTEM_COLUMNS)
+DELETED_AT_COLUMN = system_columns.DELETED_AT_COLUMN
 # Columns that Airbyte or PyAirbyte adds beside a table's own.
 _COLUMNS_OF_OTHERS = (
     "_airbyte_raw_id",
@@ -40,6 +32,9 @@ _COLUMNS_OF_OTHERS = (
     "_airbyte_generation_id",
     "_airbyte_meta",
 )
+
+# Airbyte's platform takes the `$` from exactly these names, and loses the values of their columns.
+_RENAMED_BY_PLATFORM = frozenset({"$id", "$schema", "$comment"})
 
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9_]")
 
@@ -83,7 +78,11 @@ def column_names(field_names: Mapping[str, str]) -> dict[str, str]:
             field_id
             for field_id, name in names.items()
             if field_id not in suffixed
-            and (claims[reduce_name(name)] > 1 or reduce_name(name) in _RESERVED | {""})
+            and (
+                claims[reduce_name(name)] > 1
+                or reduce_name(name) in _RESERVED | {""}
+                or name in _RENAMED_BY_PLATFORM
+            )
         }
         if not colliding:
             return names

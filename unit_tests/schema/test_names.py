@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from operator import itemgetter
 from random import Random  # noqa: TC003 - hypothesis reads annotations
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from integration_tests.hostile_bases import MANY_NAMES
+from integration_tests.real_bases import ARE_ABSENT, real_bases
 from source_airtable.schema.names import (
-    SYSTEM_COLUMNS,
     TableNames,
     clean_name,
     column_names,
@@ -19,6 +22,7 @@ from source_airtable.schema.names import (
     stream_name_prefix,
     stream_names,
 )
+from source_airtable.schema.system_columns import SYSTEM_COLUMNS
 from unit_tests.generated import FIELD_NAMES, airtable_ids, names_by_field_id
 
 COLUMNS_OF_OTHERS = (
@@ -29,6 +33,7 @@ COLUMNS_OF_OTHERS = (
     "_airbyte_generation_id",
     "_airbyte_meta",
 )
+REAL_BASES = [] if ARE_ABSENT else real_bases()
 CONTACTS = TableNames("appLkNDICXNqxSDhG", "Sales CRM", "tblltp8DGLhqbUmjK", "Contacts")
 FIRST_ID, SECOND_ID, THIRD_ID = "fldAAAAAAAAAAAAAA", "fldBBBBBBBBBBBBBB", "fldCCCCCCCCCCCCCC"
 ID_PAIRS = st.lists(
@@ -43,6 +48,13 @@ def as_in_a_destination(name: str) -> str:
     """Change a name as PyAirbyte's normaliser does."""
     normal = re.sub(r"[^a-z0-9]", "_", name.lower())
     return f"_{normal}" if normal[:1].isdigit() else normal
+
+
+def as_the_platform_passes(record: dict[str, Any], properties: list[str]) -> dict[str, Any]:
+    """Cut a record to the columns of its schema, some renamed, as Airbyte's FieldSelector does."""
+    renamed = {"$id": "id", "$schema": "schema", "$comment": "comment"}
+    passed = {renamed.get(name, name) for name in properties}
+    return {name: value for name, value in record.items() if name in passed}
 
 
 def spell(name: str) -> str:
@@ -125,6 +137,20 @@ def test_name_of_a_column_that_is_there_already(name: str) -> None:
     assert names == {FIRST_ID: f"{clean_name(name)}_{FIRST_ID}"}
 
 
+@pytest.mark.parametrize("name", ["$id", "$ID", "$schema", "$Schema", "$comment", "$Comment\t"])
+def test_name_that_the_platform_rewrites(name: str) -> None:
+    """A name that Airbyte's platform rewrites gets the field's id."""
+    names = column_names({FIRST_ID: name})
+
+    assert names == {FIRST_ID: f"{clean_name(name)}_{FIRST_ID}"}
+
+
+@pytest.mark.parametrize("name", ["$ids", "id", "$ref", "schema", "a$id"])
+def test_name_that_the_platform_keeps(name: str) -> None:
+    """A name that only resembles one that the platform rewrites stays as it is."""
+    assert column_names({FIRST_ID: name}) == {FIRST_ID: name}
+
+
 def test_name_that_imitates_a_suffixed_one() -> None:
     """A field called as another one is after suffixing is suffixed as well."""
     names = column_names({FIRST_ID: "a", SECOND_ID: "A", THIRD_ID: f"A {FIRST_ID}"})
@@ -153,6 +179,25 @@ def test_columns_stay_apart_in_a_destination(names: dict[str, str]) -> None:
     arrived = [as_in_a_destination(column) for column in column_names(names).values()]
 
     assert len(names) == len(set(arrived))
+
+
+@settings(deadline=None, max_examples=70)
+@given(names=names_by_field_id())
+def test_columns_pass_the_platform(names: dict[str, str]) -> None:
+    """Airbyte's platform hands on every column, under the name that the connector gave it."""
+    columns = list(column_names(names).values())
+
+    assert as_the_platform_passes(dict.fromkeys(columns), columns) == dict.fromkeys(columns)
+
+
+@pytest.mark.parametrize("base", [MANY_NAMES, *REAL_BASES], ids=itemgetter("name"))
+def test_columns_of_a_base_pass_the_platform(base: dict[str, Any]) -> None:
+    """Airbyte's platform hands on every column of hostile bases and of real ones."""
+    for table in base["tables"]:
+        names = {field["id"]: field["name"] for field in table["fields"]}
+        columns = list(column_names(names).values())
+
+        assert as_the_platform_passes(dict.fromkeys(columns), columns) == dict.fromkeys(columns)
 
 
 @settings(deadline=None, max_examples=70)
