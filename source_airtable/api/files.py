@@ -1,8 +1,7 @@
-"""The files of attachments, downloaded to disk from where Airtable says that they are.
+"""Download the files of attachments to disk.
 
-The addresses are good for two hours and need no token, which therefore is not sent. Not by the
-CDK's HTTP client, which would hold each file in memory: `requests` streams it to disk, and
-`urllib3` asks again after a refusal that may pass.
+Airtable's URLs are valid for two hours. They need no token, so none is sent. The CDK's HTTP client
+would hold each file in memory, so `requests` streams it to disk, and `urllib3` retries.
 See https://support.airtable.com/docs/airtable-attachment-url-behavior
 """
 
@@ -24,15 +23,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TRIES = 3
-"""Downloads made of a file in all, the first one included."""
+"""The most requests for one file, the first one included."""
 FIRST_WAIT_SECONDS = 1.0
 FILES_AT_A_TIME = 4
-"""Downloads of one table that run side by side."""
+"""Downloads of one table that run in parallel."""
 TOO_LARGE = "it is larger than the setting max_file_megabytes allows"
 _CHUNK_BYTES = 256 * 1024
 
 _TRIED_AGAIN = (429, *range(500, 600))
-# What file servers answer to an address that has expired, or that never was.
+# File servers answer with these if a URL has expired or never existed.
 _EXPIRED = frozenset(
     {
         HTTPStatus.BAD_REQUEST,
@@ -45,24 +44,24 @@ _EXPIRED = frozenset(
 
 
 class FileUnavailableError(Exception):
-    """A file cannot be had; the text says why, without its address or name."""
+    """A file cannot be downloaded. The text says why, without the file's URL or name."""
 
     def __init__(self, reason: str, *, may_have_expired: bool = False) -> None:
         super().__init__(reason)
         self.may_have_expired = may_have_expired
-        """Whether another address may help."""
+        """Whether a new URL may help."""
 
 
 class FileDownload:
-    """Downloads files up to a size (bytes); may be used by many threads at once."""
+    """Downloads files up to a size in bytes. Threads may share it."""
 
     def __init__(self, most_bytes: float, pulse: Callable[[], object] = lambda: None) -> None:
         self.most_bytes = most_bytes
         self.pulse = pulse
-        """Called again and again while a file arrives; ends the download by raising."""
+        """Called for each chunk of a file. It can raise to stop the download."""
         retry = Retry(
             total=TRIES - 1,
-            # urllib3 would write the address into the log when it tries again.
+            # On these retries, urllib3 would log the URL.
             connect=0,
             read=0,
             backoff_factor=FIRST_WAIT_SECONDS / 2,
@@ -75,17 +74,17 @@ class FileDownload:
             self._session.mount(scheme, HTTPAdapter(max_retries=retry, pool_maxsize=50))
 
     def download(self, url: str, path: Path) -> int:
-        """Write the file at an address to a path, and give its size in bytes.
+        """Write the file at a URL to a path, and return its size in bytes.
 
-        Raises FileUnavailableError; nothing is left at the path then.
+        Raises FileUnavailableError, and then leaves nothing at the path.
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            return self._try_often(url, path)
+            return self._write_with_retries(url, path)
         except BaseException as failure:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
-            # Not the exceptions' texts, which hold addresses and names.
+            # The texts of these exceptions contain URLs and names.
             if isinstance(failure, requests.RequestException):
                 reason = f"the download failed ({type(failure).__name__})"
                 raise FileUnavailableError(reason) from None
@@ -94,13 +93,13 @@ class FileDownload:
                 raise FileUnavailableError(reason) from None
             raise
 
-    def _try_often(self, url: str, path: Path) -> int:
-        """Begin anew where the connection fails, or is cut in the middle of a file."""
-        for turn in range(TRIES - 1):
+    def _write_with_retries(self, url: str, path: Path) -> int:
+        """Start again if the connection fails or breaks in the middle of a file."""
+        for failed_tries in range(TRIES - 1):
             try:
                 return self._write(url, path)
-            except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):  # noqa: PERF203 - a download a turn
-                time.sleep(FIRST_WAIT_SECONDS * 2**turn)
+            except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):  # noqa: PERF203 - each round is a download
+                time.sleep(FIRST_WAIT_SECONDS * 2**failed_tries)
         return self._write(url, path)
 
     def _write(self, url: str, path: Path) -> int:

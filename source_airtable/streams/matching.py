@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from source_airtable.api.wire_types import BaseId, TableId
 from source_airtable.errors import BaseNotFoundError, TableNotFoundError, TransientError
-from source_airtable.schema.discovery import base_marks
+from source_airtable.schema.discovery import base_id_and_name as base_marks
 from source_airtable.schema.json_schema import ANNOTATION
 from source_airtable.schema.names import (
     TableNames,

@@ -85,4 +85,4 @@ def test_retry_is_told_once(
 
     (line,) = [record.getMessage() for record in log.records if record.levelno > logging.DEBUG]
     place = f"base {BASE}, table {TABLE}"
-    assert line == f"Airtable: a failing server or proxy, {place}; try 2 of 6 follows in 1 s."
+    assert line == f"Airtable: a failing server or proxy, {place}. Starting try 2 of 6 in 1 s."

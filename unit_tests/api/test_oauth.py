@@ -245,12 +245,12 @@ def test_address_that_is_none(clock: FakeClock, monkeypatch: pytest.MonkeyPatch)
         an_authenticator(a_raw_config(), clock)
 
 
-@pytest.mark.parametrize("told", [None, "soon", 0, -5, 1e400, float("nan"), 1e300, [3600]])
-def test_lifetime_that_is_not_told(
-    airtable: requests_mock.Mocker, clock: FakeClock, told: object
+@pytest.mark.parametrize("expires_in", [None, "soon", 0, -5, 1e400, float("nan"), 1e300, [3600]])
+def test_lifetime_that_cannot_be_used(
+    airtable: requests_mock.Mocker, clock: FakeClock, expires_in: object
 ) -> None:
     """Where an answer tells no lifetime, an hour is taken."""
-    body = json.dumps({"access_token": "oaaX", "refresh_token": "oarX", "expires_in": told})
+    body = json.dumps({"access_token": "oaaX", "refresh_token": "oarX", "expires_in": expires_in})
     airtable.post(TOKEN_URL, text=body.replace("NaN", "null").replace("Infinity", "null"))
     authenticator = an_authenticator(a_raw_config(), clock)
     authenticator.get_access_token()
@@ -458,7 +458,7 @@ def test_refused_token_is_renewed(
     assert client.list_bases() == []
     assert len(site.forms) == 1
     told = [record.getMessage() for record in caplog.records if record.name.startswith("airbyte")]
-    assert told == ["Airtable: the OAuth tokens were renewed; Airbyte was given them to save."]
+    assert told == ["Airtable: renewed the OAuth tokens and gave them to Airbyte to save."]
     assert client.backoff_strategy.retries == 1
 
 

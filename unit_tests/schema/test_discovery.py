@@ -20,10 +20,10 @@ from source_airtable.errors import (
 )
 from source_airtable.schema.discovery import (
     Discovery,
-    base_marks,
+    base_id_and_name,
+    describe_base,
     select,
-    table_marks,
-    told_base,
+    table_id_and_name,
 )
 from unit_tests.builders import TOKEN, a_config
 from unit_tests.fake_client import FakeClient
@@ -61,7 +61,7 @@ def names_of(discovery: Discovery) -> list[str]:
 
 def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Give the texts of all warnings."""
-    return [told.getMessage() for told in caplog.records if told.levelno == logging.WARNING]
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_base_without_permission_is_skipped(caplog: pytest.LogCaptureFixture) ->
 
     (warning,) = warnings_in(caplog)
 
-    assert warning.startswith("Base Wiki (appInterface0nly1) is skipped: ")
+    assert warning.startswith("Skipping base Wiki (appInterface0nly1): ")
 
 
 def test_base_without_permission_is_not_read() -> None:
@@ -282,8 +282,8 @@ def test_no_base_is_visible(bases: object) -> None:
     assert raised.value.facts["reason"] == "the token is valid, but no base is shared with it"
 
 
-NO_TABLE = "the setting table_ids selects no table of the selected bases"
-NO_BASE = "none of the selected bases has a table that can be read, see the warnings above"
+NO_TABLE = "the setting table_ids matches no table of the selected bases"
+NO_BASE = "none of the selected bases has a table that can be read; see the warnings above"
 
 
 @pytest.mark.parametrize(
@@ -358,44 +358,44 @@ def test_selection_by_name_takes_all_of_that_name() -> None:
     """Names of bases are not unique: an entry selects every base of the name."""
     bases: list[Any] = [{"id": "appA", "name": "Shop"}, {"id": "appB", "name": "SHOP"}]
 
-    assert select(bases, ["shop"], base_marks) == (bases, [])
+    assert select(bases, ["shop"], base_id_and_name) == (bases, [])
 
 
 def test_selection_ignores_spaces_around_names() -> None:
     """Spaces that a name in Airtable begins or ends with do not matter."""
     bases: list[Any] = [{"id": "appA", "name": " Shop "}]
 
-    assert select(bases, ["Shop"], base_marks) == (bases, [])
+    assert select(bases, ["Shop"], base_id_and_name) == (bases, [])
 
 
 def test_selection_in_another_script() -> None:
     """Names match in any case in every script."""
     bases: list[Any] = [{"id": "appA", "name": "Straße"}]
 
-    assert select(bases, ["STRASSE"], base_marks) == (bases, [])
+    assert select(bases, ["STRASSE"], base_id_and_name) == (bases, [])
 
 
 def test_ids_match_in_their_case_only() -> None:
     """Ids differ by case."""
     bases: list[Any] = [{"id": "appA", "name": "Shop"}]
 
-    assert select(bases, ["appa"], base_marks) == ([], ["appa"])
+    assert select(bases, ["appa"], base_id_and_name) == ([], ["appa"])
 
 
-def test_table_is_marked_by_id_and_name(client: FakeClient) -> None:
+def test_table_id_and_name(client: FakeClient) -> None:
     """A setting may call a table by its id or its name."""
     _, table = a_discovery(client).discover()
 
-    assert table_marks(table) == ("tblOrders0rders00", "Orders")
+    assert table_id_and_name(table) == ("tblOrders0rders00", "Orders")
 
 
 @pytest.mark.parametrize(
-    ("base", "told"),
+    ("base", "described"),
     [(SHOP, "Shop (appShopShopShop01)"), ({"id": SHOP["id"]}, "appShopShopShop01")],
 )
-def test_told_base(base: Any, told: str) -> None:  # noqa: ANN401 - a base of the wire
-    """A person is told a base's name and id, as far as there is a name."""
-    assert told == told_base(base)
+def test_described_base(base: Any, described: str) -> None:  # noqa: ANN401 - a base of the wire
+    """A message names a base by name and id, or by id alone if it has no name."""
+    assert described == describe_base(base)
 
 
 def test_no_secret_is_told(client: FakeClient, caplog: pytest.LogCaptureFixture) -> None:

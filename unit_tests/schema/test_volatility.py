@@ -63,7 +63,7 @@ def test_type_that_changes_by_itself(field_type: str) -> None:
 def test_unknown_type() -> None:
     """A type that the connector does not know may do anything."""
     assert reason_for(a_field("signature")) == (
-        "Company Name (signature: its type is not known to the connector)"
+        "Company Name (signature: the connector does not know its type)"
     )
 
 
@@ -129,7 +129,7 @@ def test_formula_over_a_self_changing_field(field_type: str) -> None:
     other = a_field(field_type, field_id="fldOther000000001", name="Other")
 
     assert reason_for(a_formula(other["id"]), other) == (
-        "Formula 1 (formula: it is computed from Other)"
+        "Formula 1 (formula: it depends on Other)"
     )
 
 
@@ -141,7 +141,7 @@ def test_formula_over_a_plain_and_a_volatile_field() -> None:
 def test_formula_over_a_field_that_is_gone() -> None:
     """What a formula is computed from must be known."""
     assert reason_for(a_formula(GONE)) == (
-        "Formula 1 (formula: it is computed from a field that is gone)"
+        "Formula 1 (formula: it depends on a field that no longer exists)"
     )
 
 
@@ -149,7 +149,7 @@ def test_formula_over_a_field_that_is_gone() -> None:
 def test_formula_without_references(referenced: object) -> None:
     """Where Airtable gives no list of what a formula is computed from, it may be anything."""
     assert reason_for(a_formula(referencedFieldIds=referenced)) == (
-        "Formula 1 (formula: Airtable does not say what it is computed from)"
+        "Formula 1 (formula: Airtable does not say which fields it depends on)"
     )
 
 
@@ -177,7 +177,7 @@ def test_chain_with_a_volatile_end() -> None:
     chain = a_chain(6, LINK)
 
     assert why_volatile(a_table(*chain, LINK), [chain[0]["id"]]) == (
-        "Formula 0 (formula: it is computed from Formula 1)"
+        "Formula 0 (formula: it depends on Formula 1)"
     )
 
 
