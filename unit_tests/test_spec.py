@@ -244,6 +244,15 @@ def test_groups() -> None:
     assert len(groups) == len(set(groups))
 
 
+def test_order_of_groups() -> None:
+    """The order of the settings is that of their groups, and rare settings come last."""
+    groups = [group["id"] for group in CONNECTION["groups"]]
+    in_order = sorted(PROPERTIES.values(), key=lambda form: int(form["order"]))
+
+    assert list(dict.fromkeys(form["group"] for form in in_order)) == groups
+    assert groups[-1] == "advanced"
+
+
 def test_every_setting_is_explained() -> None:
     """Each setting has a title and a description, those inside of others included."""
     assert [

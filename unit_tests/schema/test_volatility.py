@@ -128,9 +128,7 @@ def test_formula_over_a_self_changing_field(field_type: str) -> None:
     """A formula over a volatile field is volatile, and the reason names that field."""
     other = a_field(field_type, field_id="fldOther000000001", name="Other")
 
-    assert reason_for(a_formula(other["id"]), other) == (
-        "Formula 1 (formula: it depends on Other)"
-    )
+    assert reason_for(a_formula(other["id"]), other) == "Formula 1 (formula: it depends on Other)"
 
 
 def test_formula_over_a_plain_and_a_volatile_field() -> None:
