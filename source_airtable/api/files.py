@@ -1,7 +1,7 @@
 """Download the files of attachments to disk.
 
 Airtable's URLs are valid for two hours. They need no token, so none is sent. The CDK's HTTP client
-would hold each file in memory, so `requests` streams it to disk, and `urllib3` retries.
+would hold each file in memory, so `requests` streams it to disk.
 See https://support.airtable.com/docs/airtable-attachment-url-behavior
 """
 
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.util.retry import Retry
 
 from source_airtable.api.connection import CONNECT_TIMEOUT_SECONDS, HEADERS, READ_TIMEOUT_SECONDS
 
@@ -25,12 +24,14 @@ if TYPE_CHECKING:
 TRIES = 3
 """The most requests for one file, the first one included."""
 FIRST_WAIT_SECONDS = 1.0
+"""The wait before the second request. It doubles before each further one."""
 FILES_AT_A_TIME = 4
 """Downloads of one table that run in parallel."""
 TOO_LARGE = "it is larger than the setting max_file_megabytes allows"
 _CHUNK_BYTES = 256 * 1024
+_SLEEP_SECONDS = 0.1
 
-_TRIED_AGAIN = (429, *range(500, 600))
+_RETRIED = frozenset({429, *range(500, 600)})
 # File servers answer with these if a URL has expired or never existed.
 _EXPIRED = frozenset(
     {
@@ -52,26 +53,20 @@ class FileUnavailableError(Exception):
         """Whether a new URL may help."""
 
 
+class _FileServerBusyError(FileUnavailableError):
+    """The file server may answer another try."""
+
+
 class FileDownload:
     """Downloads files up to a size in bytes. Threads may share it."""
 
     def __init__(self, most_bytes: float, pulse: Callable[[], object] = lambda: None) -> None:
         self.most_bytes = most_bytes
         self.pulse = pulse
-        """Called for each chunk of a file. It can raise to stop the download."""
-        retry = Retry(
-            total=TRIES - 1,
-            # On these retries, urllib3 would log the URL.
-            connect=0,
-            read=0,
-            backoff_factor=FIRST_WAIT_SECONDS / 2,
-            status_forcelist=_TRIED_AGAIN,
-            raise_on_status=False,
-            respect_retry_after_header=False,  # it may ask for hours
-        )
+        """Called often during downloads and waits. It can raise to stop them."""
         self._session = requests.Session()
         for scheme in ("https://", "http://"):
-            self._session.mount(scheme, HTTPAdapter(max_retries=retry, pool_maxsize=50))
+            self._session.mount(scheme, HTTPAdapter(pool_maxsize=50))
 
     def download(self, url: str, path: Path) -> int:
         """Write the file at a URL to a path, and return its size in bytes.
@@ -94,21 +89,33 @@ class FileDownload:
             raise
 
     def _write_with_retries(self, url: str, path: Path) -> int:
-        """Start again if the connection fails or breaks in the middle of a file."""
+        """Start again if the server is busy, or the connection fails or breaks."""
         for failed_tries in range(TRIES - 1):
             try:
                 return self._write(url, path)
-            except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):  # noqa: PERF203 - each round is a download
-                time.sleep(FIRST_WAIT_SECONDS * 2**failed_tries)
+            except (  # noqa: PERF203 - each round is a download
+                _FileServerBusyError,
+                requests.ConnectionError,
+                requests.exceptions.ChunkedEncodingError,
+            ):
+                # Not for as long as a Retry-After asks, which may be hours.
+                self._wait(FIRST_WAIT_SECONDS * 2**failed_tries)
         return self._write(url, path)
+
+    def _wait(self, seconds: float) -> None:
+        for _ in range(round(seconds / _SLEEP_SECONDS)):
+            self.pulse()
+            time.sleep(_SLEEP_SECONDS)
 
     def _write(self, url: str, path: Path) -> int:
         timeout = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
         with self._session.get(url, headers=HEADERS, stream=True, timeout=timeout) as response:
+            status = response.status_code
+            if status in _RETRIED:
+                raise _FileServerBusyError(f"the file server answers {status}")
             if not response.ok:
                 raise FileUnavailableError(
-                    f"the file server answers {response.status_code}",
-                    may_have_expired=response.status_code in _EXPIRED,
+                    f"the file server answers {status}", may_have_expired=status in _EXPIRED
                 )
             written = 0
             with path.open("wb") as file:

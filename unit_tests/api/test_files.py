@@ -59,10 +59,14 @@ def test_empty_file(path: Path) -> None:
     assert path.read_bytes() == b""
 
 
-@pytest.mark.parametrize("failure", [Answer(429), Answer(500), Answer(503), CUT])
-def test_failure_that_passes(path: Path, failure: Answer) -> None:
-    """What a file server cannot do now it may do at the third try; nothing of the others stays."""
-    with FileServer(failure, failure, WHOLE) as server:
+FAILURES = (Answer(429), Answer(500), Answer(503), CUT)
+
+
+@pytest.mark.parametrize("first", FAILURES)
+@pytest.mark.parametrize("second", FAILURES)
+def test_failure_that_passes(path: Path, first: Answer, second: Answer) -> None:
+    """The third request may succeed, and nothing of the others stays."""
+    with FileServer(first, second, WHOLE) as server:
         FileDownload(MANY).download(server.url, path)
 
     assert (len(server.requests), path.read_bytes()) == (TRIES, PHOTO)
@@ -75,6 +79,18 @@ def test_pauses(path: Path, clock: FakeClock) -> None:
         FileDownload(MANY).download(server.url, path)
 
     assert 0 < clock.slept_seconds < 10
+
+
+@pytest.mark.parametrize("first", FAILURES)
+@pytest.mark.parametrize("second", FAILURES)
+@pytest.mark.parametrize("third", FAILURES)
+def test_most_requests(path: Path, first: Answer, second: Answer, third: Answer) -> None:
+    """A file costs three requests at most, whichever way each of them fails."""
+    answers = (first, second, third, WHOLE)
+    with FileServer(*answers) as server, pytest.raises(FileUnavailableError):
+        FileDownload(MANY).download(server.url, path)
+
+    assert len(server.requests) == TRIES
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
@@ -188,6 +204,21 @@ def test_abandoned_download(path: Path) -> None:
 
     assert len(server.requests) == 1
     assert files_in(path.parent) == []
+
+
+def test_abandoned_wait(path: Path, clock: FakeClock) -> None:
+    """A wait for the next request ends when nobody reads any more."""
+    pulses = iter([None, None])
+
+    def pulse() -> None:
+        if next(pulses, AbandonedError) is AbandonedError:
+            raise AbandonedError
+
+    with FileServer(Answer(503), WHOLE) as server, pytest.raises(AbandonedError):
+        FileDownload(MANY, pulse).download(server.url, path)
+
+    assert len(server.requests) == 1
+    assert clock.slept_seconds < 1
 
 
 def test_place_that_cannot_be_written(path: Path) -> None:
