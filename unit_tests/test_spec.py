@@ -1,4 +1,4 @@
-"""`spec.json` says to a person what `Config` accepts."""
+"""`spec.json` and `Config` describe the same settings."""
 
 from __future__ import annotations
 
@@ -89,12 +89,12 @@ def test_json_schema_is_valid() -> None:
 
 
 def test_names() -> None:
-    """The form asks for what the settings have, and for nothing else."""
+    """The form has the same settings as the code."""
     assert set(PROPERTIES) == set(Config.model_fields)
 
 
 def test_names_inside_of_settings() -> None:
-    """Inside of settings, too, the form asks for what the code has, and for nothing else."""
+    """The form has the same nested settings as the code."""
     code = {path for path in CODE_LEAVES if not path.startswith("credentials")}
 
     assert set(FORM_LEAVES) == code
@@ -112,7 +112,7 @@ def test_constraints(path: str) -> None:
 
 
 def test_required() -> None:
-    """The form requires nothing, for a legacy token stands where the form has no place for it."""
+    """The form requires nothing, because a legacy token is not in the form."""
     assert (CONNECTION["required"], CODE["required"]) == (
         [],
         ["credentials"],
@@ -183,7 +183,7 @@ def test_oauth_method() -> None:
     ],
 )
 def test_both_accept_the_same(path: str, setting: object) -> None:
-    """What the form lets through the code takes, and what the form refuses the code refuses."""
+    """The form and the code accept the same settings."""
     settings = settings_with(path, setting)
     try:
         parse_config(settings)
@@ -196,7 +196,7 @@ def test_both_accept_the_same(path: str, setting: object) -> None:
 
 @pytest.mark.parametrize("path", FORM_LEAVES)
 def test_examples(path: str) -> None:
-    """The examples that the form gives are settings that the code takes as they are."""
+    """The code accepts the examples of the form."""
     form = FORM_LEAVES[path]
     examples = form.get("examples", [])
     settings = [[example] for example in examples] if form["type"] == "array" else examples
@@ -211,7 +211,7 @@ def test_examples(path: str) -> None:
 
 
 def test_secrets_are_marked() -> None:
-    """Whatever a token could stand in is masked in logs and hidden in the form."""
+    """Every setting that can hold a secret is masked."""
     bare = [
         name
         for form in objects_in(CONNECTION)
@@ -230,7 +230,7 @@ def test_secrets_are_marked() -> None:
     ids=lambda form: form["title"],
 )
 def test_order(form: dict[str, Any]) -> None:
-    """The form has one order, without gaps and without two settings in one place."""
+    """The order of the form has no gaps, and no two settings share a place."""
     orders = [inner["order"] for name, inner in form["properties"].items() if name != "auth_method"]
 
     assert orders == list(range(len(orders)))
@@ -264,7 +264,7 @@ def test_every_setting_is_explained() -> None:
 
 
 def test_oauth_flow_points_at_the_form() -> None:
-    """Where Airbyte's OAuth flow puts what it gets, the form has a setting."""
+    """Each output of Airbyte's OAuth flow has a setting in the form."""
     flow = SPEC["advanced_auth"]["oauth_config_specification"]
     outputs = {
         **flow["complete_oauth_output_specification"]["properties"],
@@ -277,7 +277,7 @@ def test_oauth_flow_points_at_the_form() -> None:
 
 
 def test_oauth_flow_asks_for_scopes() -> None:
-    """Airbyte's flow asks for what the connector reads, and Airbyte's model of a spec keeps it."""
+    """Airbyte's flow asks for the connector's scopes, and Airbyte's model of a spec keeps them."""
     specification = ConnectorSpecificationSerializer.load(SPEC)
     auth = specification.advanced_auth
     flow = auth.oauth_config_specification if auth else None
