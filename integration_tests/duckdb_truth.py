@@ -43,6 +43,7 @@ SYSTEM_TYPES: Final = {
     "_airtable_as_of": MOMENT,
     "_airtable_errors": JSON,
 }
+RENAMED_BY_PLATFORM: Final = ("$id", "$schema", "$comment")
 NANO: Final = Decimal("1e-9")
 WIDE: Final = Context(prec=60)
 LARGEST_EXACT: Final = 2**53
@@ -66,7 +67,7 @@ def columns_of(table: Message) -> list[Column]:
     taken = Counter([*left, *(name.strip("_") for name in SYSTEM_TYPES)])
     columns = []
     for given, name, rest in zip(table["fields"], plain, left, strict=True):
-        is_alone = rest and taken[rest] == 1
+        is_alone = rest and taken[rest] == 1 and name not in RENAMED_BY_PLATFORM
         full = name if is_alone else f"{name[: 254 - len(given['id'])]}_{given['id']}"
         columns.append(Column(given, full, in_duckdb(full), type_of(given)))
     assert len({column.name for column in columns}) == len(columns)

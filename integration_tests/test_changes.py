@@ -245,7 +245,7 @@ def revoked(airtable: SimulatorProcess) -> Changed:
 @pytest.mark.parametrize("name", ["on its way", "on its way too"])
 def test_token_revoked_during_read(revoked: Changed, name: str) -> None:
     """Each stream on its way ends, and its user is told to make a new token."""
-    revoked.assert_fails(name, "config_error", "does not accept the access token", "create a new")
+    revoked.assert_fails(name, "config_error", "does not accept the access token", "Create a new")
 
 
 def test_complete_before_the_token_was_revoked(revoked: Changed) -> None:

@@ -264,6 +264,7 @@ def test_hostile_names(reads: Reads) -> None:
     assert row[f"due_date_{ids['due_date']}"] == str(NAMES.index("due_date"))
     assert row[f"___{ids['名前']}"] == str(NAMES.index("名前"))
     assert row["_1st"] == str(NAMES.index("1st"))
+    assert row[f"_comment_{ids['$comment']}"] == str(NAMES.index("$comment"))
 
 
 def test_twins(reads: Reads) -> None:

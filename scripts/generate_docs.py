@@ -18,8 +18,12 @@ from airbyte_cdk.models import FailureType
 from source_airtable.api.error_handler import ERROR_ROWS, OTHERWISE, UNREADABLE_BODY
 from source_airtable.errors import AirtableError
 from source_airtable.schema.field_types import FIELD_TYPES, UNKNOWN_TYPE
-from source_airtable.schema.json_schema import DELETED_AT, PRIMARY_KEY
-from source_airtable.schema.names import DELETED_AT_COLUMN
+from source_airtable.schema.system_columns import (
+    CURSOR_COLUMN,
+    DELETED_AT_COLUMN,
+    PRIMARY_KEY,
+    SYSTEM_COLUMNS,
+)
 from source_airtable.streams.catalog import ACCOUNT_STREAMS
 from source_airtable.streams.records import RecordsStream
 
@@ -82,6 +86,7 @@ TABLE_STREAM: Final = (
     "these are the scans: one for 100 records",
 )
 TYPE_NAMES: Final = {"string": "text", "array": "array of objects"}
+_DELETIONS_ONLY: Final = "with `incremental.detect_deletions` only"
 MARK: Final = re.compile(
     r"<!-- (?P<part>[a-z]+): made by `make docs` -->.*?<!-- /(?P=part) -->", re.DOTALL
 )
@@ -100,6 +105,16 @@ def _option_rows(properties: dict[str, Any], prefix: str) -> Iterator[Sequence[s
         yield f"`{prefix}{name}`", option["title"], _default(option), description
         if "properties" in option:
             yield from _option_rows(option["properties"], f"{prefix}{name}.")
+
+
+def system_columns_table() -> str:
+    """List the system columns of a table's stream."""
+    roles = {PRIMARY_KEY: "key", CURSOR_COLUMN: "cursor", DELETED_AT_COLUMN: _DELETIONS_ONLY}
+    rows = [
+        (f"`{name}`", _type_name(column.json_schema), roles.get(name, ""), column.description)
+        for name, column in SYSTEM_COLUMNS.items()
+    ]
+    return _table(("column", "type", "note", "what it holds"), rows)
 
 
 def types_table() -> str:
@@ -127,7 +142,7 @@ def streams_table() -> str:
             f"`{name}`",
             kind.holds,
             _names(kind.key),
-            "full refresh, incremental" if isinstance(kind.cursor_field, str) else "full refresh",
+            "full refresh, incremental" if "cursor_field" in vars(kind) else "full refresh",
             _names(kind.scopes),
             kind.extra_calls,
         )
@@ -141,7 +156,7 @@ def columns_table(stream_name: str) -> str:
     kind = ACCOUNT_STREAMS[stream_name]
     columns = dict(kind.properties)
     if stream_name == RecordsStream.stream_name:
-        columns[DELETED_AT_COLUMN] = DELETED_AT
+        columns[DELETED_AT_COLUMN] = SYSTEM_COLUMNS[DELETED_AT_COLUMN].json_schema
     rows = [
         (f"`{name}`", _type_name(declared), _role(name, kind.key), _description(declared))
         for name, declared in columns.items()
@@ -151,7 +166,7 @@ def columns_table(stream_name: str) -> str:
 
 def _role(column: str, primary_key: Sequence[str]) -> str:
     if column == DELETED_AT_COLUMN:
-        return "with `incremental.detect_deletions` only"
+        return _DELETIONS_ONLY
     return "key" if column in primary_key else ""
 
 
@@ -238,6 +253,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "options": options_table,
     "form": form_tables,
     "streams": streams_table,
+    "columns": system_columns_table,
     **{name: partial(columns_table, name) for name in ACCOUNT_STREAMS},
     "types": types_table,
     "moves": moves_table,

@@ -1,7 +1,7 @@
 """The connection check: can this token read what the settings select?
 
-Bounded: one call for the list of bases, then the schema and one record of at most ten bases, or of
-as many as the settings name.
+The check costs few calls: one for each 1,000 bases in the list, then two for each base, for its
+schema and one record. It stops after ten bases, unless the settings name more.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from source_airtable.schema.discovery import (
     NO_PERMISSION,
     BaseContents,
     Discovery,
-    base_marks,
+    base_id_and_name,
+    describe_base,
     select,
-    table_marks,
-    told_base,
+    table_id_and_name,
 )
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ MOST_BASES_CHECKED = 10
 
 
 class ConnectionCheck:
-    """Tries what a sync does, on as little as tells."""
+    """Tries what a sync does, with few calls."""
 
     def __init__(self, client: AirtableClient, config: Config) -> None:
         self._client = client
@@ -51,19 +51,19 @@ class ConnectionCheck:
         self._discovery = Discovery(client, config)
 
     def run(self) -> None:
-        """Return when a sync can read; raises what stands in the way, naming it."""
+        """Return if a sync can read. Raises the error that would stop it."""
         self._raise_for_unknown_bases()
         contents = self._read_schemas()
         self._raise_for_unreadable_bases(contents)
         self._raise_for_unknown_tables(contents.tables)
         tables, _ = self._discovery.select_tables(contents.tables)
-        # One table tells for its base: scopes and roles are given by base.
+        # Scopes and roles apply to a whole base, so one table of it is enough.
         for table in {table.base_id: table for table in reversed(tables)}.values():
             self._read_one_record(table)
 
     def _raise_for_unknown_bases(self) -> None:
         bases = self._discovery.list_bases()
-        selected, unknown = select(bases, self._config.base_ids, base_marks)
+        selected, unknown = select(bases, self._config.base_ids, base_id_and_name)
         if unknown:
             raise BaseNotFoundError(setting="base_ids", base=", ".join(unknown))
         if not self._config.base_ids:
@@ -72,7 +72,7 @@ class ConnectionCheck:
             if base.get("permissionLevel") == NO_PERMISSION:
                 raise BaseNotFoundError(
                     setting="base_ids",
-                    base=told_base(base),
+                    base=describe_base(base),
                     reason="the token's owner has no role on it",
                 )
 
@@ -85,7 +85,7 @@ class ConnectionCheck:
         first = bases if self._config.base_ids else bases[:MOST_BASES_CHECKED]
         contents = self._discovery.read_schemas(first)
         rest = bases[len(first) :]
-        # A table that is named must be found, wherever it is; then the bound does not hold.
+        # A table that the settings name may be in any base, so the check goes on until it finds it.
         while rest and self._unknown_tables(contents.tables):
             contents = self._read_more(contents, rest[:MOST_BASES_CHECKED])
             rest = rest[MOST_BASES_CHECKED:]
@@ -99,16 +99,16 @@ class ConnectionCheck:
         for error in contents.errors.values():
             if self._config.base_ids or not isinstance(error, BaseNotFoundError):
                 raise error
-            LOGGER.warning("A base cannot be read and will be skipped: %s", error.message)
+            LOGGER.warning("A sync will skip a base that cannot be read: %s", error.message)
         if not contents.tables:
             first: AirtableError = next(iter(contents.errors.values()), NoBaseError())
             raise NoBaseError(
-                reason="none of the bases that were checked has a table that can be read",
+                reason="none of the checked bases has a table that can be read",
                 **first.facts,
             )
 
     def _unknown_tables(self, tables: list[TableSchema]) -> list[str]:
-        return select(tables, self._config.table_ids, table_marks)[1]
+        return select(tables, self._config.table_ids, table_id_and_name)[1]
 
     def _raise_for_unknown_tables(self, tables: list[TableSchema]) -> None:
         unknown = self._unknown_tables(tables)

@@ -1,8 +1,7 @@
-"""The source's settings: from the mapping that Airbyte hands over to a frozen `Config`.
+"""Parse the source's settings into a frozen `Config`.
 
-`spec.json` describes the same settings to the person who fills in the form; a test holds the two
-together. Settings unknown to us are ignored, so that a connection of another version, or of
-Airbyte's own connector, moves over.
+`spec.json` describes the same settings for the form; a test compares the two. Unknown settings are
+ignored, so that a connection of another version or of Airbyte's own connector keeps working.
 """
 
 from __future__ import annotations
@@ -30,24 +29,22 @@ OAUTH = "oauth2.0"
 
 
 LONGEST_HOURS = 365 * 24
-"""A year, for spans of time in the settings."""
+"""A year. No interval in the settings is longer."""
 
 
-# A token goes into an HTTP header, which holds no spaces or line breaks; pasted ones often bring
-# some.
-def _refuse_what_is_no_token(text: str) -> str:
+def _validate_token(text: str) -> str:
     if not re.fullmatch(r"[!-~]+", text):
-        raise ValueError("it is empty or holds characters that a token has not")
+        raise ValueError("it is empty or contains characters that no token has")
     return text
 
 
-Token = Annotated[
-    str, StringConstraints(strip_whitespace=True), AfterValidator(_refuse_what_is_no_token)
-]
-# A form leaves what nobody filled in empty.
-TokenIfAny = Annotated[
+# A token goes into an HTTP header, which allows no spaces or line breaks. Pasted tokens often have
+# some at their ends.
+Token = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_validate_token)]
+# A form sends an empty text for a setting that nobody filled in.
+OptionalToken = Annotated[
     Token | None,
-    BeforeValidator(lambda given: None if isinstance(given, str) and not given.strip() else given),
+    BeforeValidator(lambda text: None if isinstance(text, str) and not text.strip() else text),
 ]
 Entry = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
@@ -64,34 +61,34 @@ class PersonalAccessToken(_Settings):
 
 
 class OauthCredentials(_Settings):
-    """Signs in with OAuth: an access token for an hour, renewed with a refresh token each time.
+    """Signs in with OAuth. A refresh token renews the access token, which lasts an hour.
 
-    A client without a secret is a public one.
+    A public client has no secret.
     """
 
     auth_method: Literal["oauth2.0"]
     client_id: Token
-    client_secret: TokenIfAny = None
+    client_secret: OptionalToken = None
     refresh_token: Token
-    access_token: TokenIfAny = None
+    access_token: OptionalToken = None
     token_expiry_date: str | None = None
-    """Any text: one that is no date means that the access token is renewed first."""
+    """If this is not a date, the connector renews the access token first."""
 
 
-def _tell_method(credentials: object) -> str:
-    """Tell which form credentials have; whatever does not say so is a personal access token."""
+def _auth_method(credentials: object) -> str:
+    """Return the way to sign in. Without a method, it is a personal access token."""
     method = credentials.get("auth_method") if isinstance(credentials, Mapping) else None
     return OAUTH if method == OAUTH else "api_key"
 
 
 Credentials = Annotated[
     Annotated[PersonalAccessToken, Tag("api_key")] | Annotated[OauthCredentials, Tag(OAUTH)],
-    Discriminator(_tell_method),
+    Discriminator(_auth_method),
 ]
 
 
 class IncrementalSettings(_Settings):
-    """How incremental syncs find out what changed, and how much they look again."""
+    """How incremental syncs find changes and deletions."""
 
     method: Literal["last_modified", "created_time"] = "last_modified"
     lookback_minutes: float = Field(default=60, ge=1, le=LONGEST_HOURS * 60)
@@ -123,26 +120,26 @@ class Config(_Settings):
     transfer_attachment_files: bool = False
     """Whether the stream `attachment_files` is offered."""
     max_file_megabytes: float = Field(default=1000, ge=1, le=5000)
-    """The size up to which files of attachments are transferred, where files are asked for."""
+    """Larger files of attachments are not transferred."""
 
     @property
     def pages_in_flight(self) -> int:
-        """How many pages may be fetched, or waiting to be written, at a time.
+        """The most pages that workers fetch or that wait to be written at the same time.
 
-        One for each worker, and a few that keep the workers busy while the writer is at others.
+        Each worker has one. A few more keep the workers busy while others are written.
         """
         return self.num_workers + 7
 
 
 def parse_config(raw_config: Mapping[str, Any]) -> Config:
-    """Read the settings; raises InvalidConfigError, which names the setting and never quotes it."""
+    """Parse the settings. Raises InvalidConfigError, which names a setting but not its value."""
     try:
         return Config.model_validate(without_nulls(raw_config))
     except ValidationError as invalid:
         first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
         name, *inner = first["loc"]
         if name == "credentials":
-            inner = inner[1:]  # the first of them is the method's tag
+            inner = inner[1:]  # the first part is the tag of the method
         raise InvalidConfigError(
             setting=".".join(str(part) for part in (name, *inner)),
             reason=first["msg"].removeprefix("Value error, ").lower(),
@@ -150,7 +147,7 @@ def parse_config(raw_config: Mapping[str, Any]) -> Config:
 
 
 def without_nulls(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out settings that a form left open, which arrive as null."""
+    """Remove settings that are null. A form sends null for a setting that is not filled in."""
     return {
         name: without_nulls(setting) if isinstance(setting, Mapping) else setting
         for name, setting in settings.items()
@@ -159,22 +156,22 @@ def without_nulls(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def name_missing_token(raw_config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give settings without a token an empty one, so that it is the token that is refused.
+    """Add an empty token to settings without one, so that the error names the token.
 
-    The CDK compares settings with the spec before we see them, and says of a missing token that
-    the other way to sign in was expected.
+    The CDK validates settings against the spec before the connector sees them. If the token is
+    missing, its error says that it expected the other way to sign in.
     """
     credentials = raw_config.get("credentials")
     if not isinstance(credentials, Mapping):
         return raw_config
-    is_oauth = _tell_method(credentials) == OAUTH
+    is_oauth = _auth_method(credentials) == OAUTH
     needed = ("client_id", "refresh_token") if is_oauth else ("api_key",)
     missing = {name: "" for name in needed if name not in credentials}
     return {**raw_config, "credentials": {**credentials, **missing}} if missing else raw_config
 
 
 def migrate_config(raw_config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Give the settings with a legacy top-level token moved into `credentials`, else None.
+    """Move a legacy top-level token into `credentials`. Without such a token, return None.
 
     Shape: `{"api_key": "pat…"}` becomes `{"credentials": {"auth_method": "api_key", "api_key":
     "pat…"}}`.

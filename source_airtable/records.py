@@ -26,7 +26,14 @@ from source_airtable.schema.cell_values import (
 )
 from source_airtable.schema.field_types import json_schema_of, row_of
 from source_airtable.schema.json_schema import ANNOTATION, build_json_schema, name_columns
-from source_airtable.schema.names import DELETED_AT_COLUMN, SYSTEM_COLUMNS, clean_name
+from source_airtable.schema.names import clean_name
+from source_airtable.schema.system_columns import (
+    CURSOR_COLUMN,
+    DELETED_AT_COLUMN,
+    ERRORS_COLUMN,
+    PRIMARY_KEY,
+    SYSTEM_COLUMNS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +47,7 @@ Row = dict[str, Any]
 """The data of one record message."""
 
 Cells = tuple[dict[str, Any], dict[str, Any]]
-"""One record's values by field id, and those of its cells that do not fit, as Airtable sent them."""
+"""One record's values, and its cells that do not fit as Airtable sent them, by field id."""
 
 
 @dataclass(slots=True)
@@ -194,7 +201,7 @@ class RecordConverter:
 class TableLayout:
     """The rows of a table's own stream."""
 
-    errors_column = "_airtable_errors"
+    errors_column = ERRORS_COLUMN
 
     def __init__(
         self,
@@ -206,9 +213,9 @@ class TableLayout:
         self._selected = selected = frozenset(SYSTEM_COLUMNS).intersection(properties)
         self.keeps_errors = self.errors_column in selected
         self.has_tombstones = DELETED_AT_COLUMN in selected
-        self._has_id = "_airtable_id" in selected
+        self._has_id = PRIMARY_KEY in selected
         self._has_created_time = "_airtable_created_time" in selected
-        self._has_as_of = "_airtable_as_of" in selected
+        self._has_as_of = CURSOR_COLUMN in selected
         errors_schema = properties.get(self.errors_column)
         # A catalog may have the errors as text.
         self._convert_errors = build_converter(
@@ -226,18 +233,18 @@ class TableLayout:
         for field_id, value in values.items():
             row[name_of[field_id]] = value
         if self._has_id:
-            row["_airtable_id"] = record["id"]
+            row[PRIMARY_KEY] = record["id"]
         if self._has_created_time:
             row["_airtable_created_time"] = record.get("createdTime")
         if self._has_as_of:
-            row["_airtable_as_of"] = as_of
+            row[CURSOR_COLUMN] = as_of
         if misfits:
             self._place_misfits(row, cells)
         return row
 
     def tombstone(self, record_id: str, as_of: str) -> Row:
         """Give a row of nulls that only says which record is gone, and since when (UTC)."""
-        known = {"_airtable_id": record_id, "_airtable_as_of": as_of, DELETED_AT_COLUMN: as_of}
+        known = {PRIMARY_KEY: record_id, CURSOR_COLUMN: as_of, DELETED_AT_COLUMN: as_of}
         row: Row = dict.fromkeys(self._template)
         return row | {name: value for name, value in known.items() if name in self._selected}
 

@@ -9,6 +9,7 @@ read       sync/plan.py finds the tables of the configured streams, sync/workers
 
 from __future__ import annotations
 
+import logging
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from source_airtable.api.rate_limit import AirtableBudget
 from source_airtable.check import ConnectionCheck
 from source_airtable.config import migrate_config, name_missing_token, parse_config, without_nulls
 from source_airtable.errors import InvalidConfigError
+from source_airtable.schema.catalog_size import warning_of_size
 from source_airtable.schema.discovery import Discovery
 from source_airtable.streams.catalog import build_streams
 from source_airtable.streams.stream import Account
@@ -35,14 +37,20 @@ from source_airtable.sync.summary import log_summary
 from source_airtable.sync.workers import Workers
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable, Iterator, Mapping, MutableMapping
 
-    from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage, ConfiguredAirbyteCatalog
+    from airbyte_cdk.models import (
+        AirbyteCatalog,
+        AirbyteMessage,
+        AirbyteStateMessage,
+        ConfiguredAirbyteCatalog,
+    )
     from airbyte_cdk.sources.message import MessageRepository
     from airbyte_cdk.sources.streams import Stream
 
     from source_airtable.config import Config
+
+LOGGER = logging.getLogger("airbyte.source_airtable")
 
 
 class SourceAirtable(AbstractSource):
@@ -90,6 +98,14 @@ class SourceAirtable(AbstractSource):
         parsed = parse_config(config)
         ConnectionCheck(_build_client(parsed, config), parsed).run()
         return True, None
+
+    def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
+        """Describe all streams; warns of a catalog that comes close to the platform's limits."""
+        catalog = super().discover(logger, config)
+        warning = warning_of_size(stream.json_schema for stream in catalog.streams)
+        if warning:
+            LOGGER.warning(warning)
+        return catalog
 
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
         """Discover all streams; each of them can be read by itself."""

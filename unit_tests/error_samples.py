@@ -1,4 +1,4 @@
-"""The samples of `samples/errors`: one answer that is not a page, and what has to come of it."""
+"""The samples in `samples/errors`: an answer without data, and the expected outcome."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ErrorSample:
     content: dict[str, Any]
 
     def __getattr__(self, key: str) -> Any:  # noqa: ANN401 - whatever the file holds
-        """Give an entry of the file's `expected`."""
+        """Return an entry of the file's `expected`."""
         try:
             return self.content["expected"][key]
         except KeyError:
@@ -38,7 +38,7 @@ class ErrorSample:
 
     @property
     def url(self) -> str:
-        """What was asked for when Airtable answered so."""
+        """The call that Airtable answered."""
         paths = {
             "records": f"/{BASE}/{TABLE}",
             "schema": f"/meta/bases/{BASE}/tables",
@@ -73,12 +73,12 @@ class ErrorSample:
 
     @property
     def private_texts(self) -> list[str]:
-        """Whatever the body says beside its error type."""
+        """The texts of the body except its error type."""
         body = self.content.get("body")
         return [text for text in (self.content.get("text"), *_sentences(body)) if text]
 
     def ask(self, client: AirtableClient) -> object:
-        """Make the call that is answered so."""
+        """Make the call that gets this answer."""
         if self.content["about"] == "bases":
             return client.list_bases()
         if self.content["about"] == "schema":
@@ -93,7 +93,7 @@ class ErrorSample:
 
 
 ANSWER: dict[str, list[object]] = {"bases": [], "tables": [], "records": []}
-"""What is a usable answer to any of the three calls."""
+"""A usable answer to any of the three calls."""
 
 
 def load_samples() -> list[ErrorSample]:
@@ -107,7 +107,7 @@ def load_samples() -> list[ErrorSample]:
 def answer_with(
     airtable: requests_mock.Mocker, sample: ErrorSample, *, times: int | None = None
 ) -> None:
-    """Let Airtable answer with a sample, for ever or so many times before it answers well."""
+    """Let Airtable answer with a sample, always or so many times before it succeeds."""
     answers = [sample.answer] if times is None else [sample.answer] * times + [{"json": ANSWER}]
     airtable.get(sample.url, cast("Any", answers))
 

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for what Airtable may send: names, fields and cells, odd ones too."""
+"""Hypothesis strategies for names, fields and cells of Airtable, including odd ones."""
 
 from __future__ import annotations
 
@@ -87,6 +87,10 @@ _HOSTILE_NAMES = [
     "a_",
     "\u017f",
     "\u212a",
+    "$id",
+    "$Schema",
+    "$COMMENT",
+    "id",
     "\x00",
 ]
 FIELD_NAMES = st.sampled_from(_HOSTILE_NAMES) | st.text(max_size=20)
@@ -95,13 +99,13 @@ _LETTERS_AND_DIGITS = string.ascii_letters + string.digits
 
 
 def airtable_ids(prefix: str) -> st.SearchStrategy[str]:
-    """Give ids of one kind: the prefix and 14 letters or digits."""
+    """Draw ids of one kind: the prefix and 14 letters or digits."""
     return st.text(_LETTERS_AND_DIGITS, min_size=14, max_size=14).map(lambda rest: prefix + rest)
 
 
 @st.composite
 def names_by_field_id(draw: st.DrawFn, max_size: int = 8) -> dict[str, str]:
-    """Give the names of one table's fields, some of them another one's name with its id behind."""
+    """Draw the names of a table's fields. Some imitate another field's suffixed name."""
     field_ids = draw(
         st.lists(airtable_ids("fld"), min_size=1, max_size=max_size, unique_by=str.lower)
     )
@@ -118,7 +122,7 @@ def names_by_field_id(draw: st.DrawFn, max_size: int = 8) -> dict[str, str]:
 
 @st.composite
 def fields(draw: st.DrawFn) -> dict[str, Any]:
-    """Give a field: like one of the samples, or with a type or options that make no sense."""
+    """Draw a field like one of the samples, or with an odd type or odd options."""
     base = dict(draw(st.sampled_from(list(VARIANTS.values())))["field"])
     base["id"] = draw(airtable_ids("fld"))
     base["name"] = draw(FIELD_NAMES)
@@ -147,14 +151,14 @@ def _options() -> st.SearchStrategy[dict[str, Any]]:
 
 
 def json_schemas() -> st.SearchStrategy[dict[str, Any]]:
-    """Give a JSON schema that the table of field types has for some field."""
+    """Draw a JSON schema from the table of field types."""
     different = {json.dumps(variant["json_schema"]) for variant in VARIANTS.values()}
     return st.sampled_from([json.loads(json_schema) for json_schema in sorted(different)])
 
 
 @st.composite
 def without_some_nulls(draw: st.DrawFn, json_schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a JSON schema as another program may write it: null left out here and there."""
+    """Draw a JSON schema without some of its nulls, as another program may write it."""
     changed = dict(json_schema)
     if draw(st.booleans()):
         changed["type"] = [name for name in json_schema["type"] if name != "null"]
@@ -169,7 +173,7 @@ def without_some_nulls(draw: st.DrawFn, json_schema: Mapping[str, Any]) -> dict[
 
 
 def cells_for(json_schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
-    """Give cells: mostly such as the column is for, the rest anything that is JSON."""
+    """Draw cells: mostly such as fit the column, otherwise any JSON."""
     return st.one_of(_fitting(json_schema), JSON_VALUES, _sampled_cells())
 
 

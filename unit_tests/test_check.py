@@ -1,4 +1,4 @@
-"""The connection check: what stands in the way of a sync, found with few calls."""
+"""The connection check finds what would stop a sync, with few calls."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def check(client: FakeClient, **settings: object) -> None:
 
 
 def failure_of(client: FakeClient, **settings: object) -> AirtableError:
-    """What the check finds."""
+    """The error of the check."""
     with pytest.raises(AirtableError) as caught:
         check(client, **settings)
     return caught.value
@@ -55,7 +55,7 @@ def test_calls_for_one_base() -> None:
 
 
 def test_ten_bases_at_most() -> None:
-    """Of a large account ten bases are checked, one table each."""
+    """In a large account, the check reads one table in each of ten bases."""
     client = an_account(25)
 
     check(client)
@@ -65,7 +65,7 @@ def test_ten_bases_at_most() -> None:
 
 
 def test_listed_bases_are_all_checked() -> None:
-    """Bases that the settings name are checked, however many they are."""
+    """The check reads all bases that the settings name."""
     client = an_account(15)
 
     check(client, base_ids=[f"appA{number:02d}" for number in range(12)])
@@ -74,7 +74,7 @@ def test_listed_bases_are_all_checked() -> None:
 
 
 def test_one_table_of_each_base() -> None:
-    """One table tells for its base."""
+    """The check reads one table of a base."""
     client = FakeClient([a_base()], {a_base()["id"]: [a_table("tblA"), a_table("tblB")]})
 
     check(client)
@@ -83,7 +83,7 @@ def test_one_table_of_each_base() -> None:
 
 
 def test_table_by_name() -> None:
-    """A table may be named by its name, in any case."""
+    """The settings may name a table by its name, in any case."""
     client = an_account(2)
 
     check(client, table_ids=["TABLE 1"])
@@ -93,7 +93,7 @@ def test_table_by_name() -> None:
 
 @pytest.mark.parametrize("entry", ["tblA14", "Table 14"])
 def test_table_in_the_fifteenth_base(entry: str) -> None:
-    """A table that the settings name is found behind the first ten bases, too."""
+    """The check finds a table that the settings name beyond the first ten bases."""
     client = an_account(30)
 
     check(client, table_ids=[entry])
@@ -103,7 +103,7 @@ def test_table_in_the_fifteenth_base(entry: str) -> None:
 
 
 def test_unknown_table() -> None:
-    """A table that no base has is named, when all bases have been looked through."""
+    """The error names a table that no base has, after the check of all bases."""
     client = an_account(12)
 
     failure = failure_of(client, table_ids=["tblA03", "Tabel 4"])
@@ -114,7 +114,7 @@ def test_unknown_table() -> None:
 
 
 def test_unknown_base() -> None:
-    """A base that the token does not see is named, before anything else is asked for."""
+    """The error names bases that the token does not see, before any other call."""
     client = an_account(2)
 
     failure = failure_of(client, base_ids=["appA01", "appB", "Marketing"])
@@ -133,7 +133,7 @@ def test_refused_list_of_bases() -> None:
 
 
 def test_refused_token() -> None:
-    """A token that Airtable does not accept is called so."""
+    """A token that Airtable does not accept is an error."""
     assert isinstance(failure_of(FakeClient(InvalidTokenError(status=401))), InvalidTokenError)
 
 
@@ -156,7 +156,7 @@ def test_refused_records() -> None:
 
 
 def test_used_up_month_on_records() -> None:
-    """A used-up month shows on records, for schemas are still given, and is reported as it is."""
+    """A used-up month is reported as such, although schemas can still be read."""
     client = an_account(1)
     client.record_errors["tblA00"] = QuotaExceededError(status=429)
 
@@ -164,7 +164,7 @@ def test_used_up_month_on_records() -> None:
 
 
 def test_used_up_month_on_the_only_schema() -> None:
-    """A used-up month is not reported as if a base had to be shared."""
+    """A used-up month is not reported as a base that is not shared."""
     client = an_account(1)
     client.schemas["appA00"] = QuotaExceededError(status=429, base="appA00")
 
@@ -180,7 +180,7 @@ def test_no_base() -> None:
 
 
 def test_bases_through_interfaces_only() -> None:
-    """Bases that are seen through an interface only cannot be read."""
+    """Bases that the token sees only through an interface cannot be read."""
     failure = failure_of(FakeClient([a_base(level="none")]))
 
     assert isinstance(failure, NoBaseError)
@@ -188,7 +188,7 @@ def test_bases_through_interfaces_only() -> None:
 
 
 def test_listed_base_through_an_interface_only() -> None:
-    """Such a base fails the check where the settings name it."""
+    """Such a base fails the check if the settings name it."""
     failure = failure_of(FakeClient([a_base(level="none"), a_base("appB")]), base_ids=["Sales CRM"])
 
     assert isinstance(failure, BaseNotFoundError)
@@ -204,7 +204,7 @@ def test_bases_without_tables() -> None:
 
 
 def test_unreadable_base(caplog: pytest.LogCaptureFixture) -> None:
-    """A base that cannot be read is only warned of."""
+    """A base that cannot be read gives only a warning."""
     client = an_account(2)
     client.schemas["appA00"] = AccessDeniedError(status=403, base="appA00")
 
@@ -216,7 +216,7 @@ def test_unreadable_base(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_unreadable_base_that_is_listed() -> None:
-    """A base that cannot be read fails the check where the settings name it."""
+    """A base that cannot be read fails the check if the settings name it."""
     client = an_account(2)
     client.schemas["appA00"] = AccessDeniedError(status=403, base="appA00")
 
@@ -227,7 +227,7 @@ def test_unreadable_base_that_is_listed() -> None:
 
 
 def test_only_unreadable_bases() -> None:
-    """Where no base can be read, the check says so and tells what the first one answered."""
+    """If no base can be read, the error says so, with the answer for the first base."""
     client = an_account(1)
     client.schemas["appA00"] = AccessDeniedError(status=403, base="appA00")
 
@@ -238,7 +238,7 @@ def test_only_unreadable_bases() -> None:
 
 
 def test_outage() -> None:
-    """An outage fails the check as what it is, and is not taken for a base to skip."""
+    """An outage fails the check, and does not count as a base to skip."""
     client = an_account(2)
     client.schemas["appA01"] = AirtableUnavailableError(status=503)
 

@@ -23,14 +23,14 @@ OAUTH = {"auth_method": "oauth2.0", "client_id": "client-5521", "refresh_token":
 
 
 def refusal_of(**settings: object) -> InvalidConfigError:
-    """The error that settings are refused with."""
+    """The error of settings that are refused."""
     with pytest.raises(InvalidConfigError) as caught:
         parse_config({"credentials": CREDENTIALS, **settings})
     return caught.value
 
 
 def test_defaults() -> None:
-    """A token is enough; the rest has defaults."""
+    """A token is enough. All other settings have defaults."""
     assert parse_config({"credentials": CREDENTIALS}) == Config(
         credentials=PersonalAccessToken(api_key=TOKEN),
         base_ids=(),
@@ -52,7 +52,7 @@ def test_defaults() -> None:
 
 
 def test_all_settings() -> None:
-    """Each setting is taken over."""
+    """Each setting is parsed."""
     settings: dict[str, Any] = {
         "base_ids": ["appLkNDICXNqxSDhG"],
         "table_ids": ["Contacts"],
@@ -79,7 +79,7 @@ def test_all_settings() -> None:
 
 @pytest.mark.parametrize("name", [name for name in Config.model_fields if name != "credentials"])
 def test_null_of_a_form(name: str) -> None:
-    """A setting that a form leaves open has its default."""
+    """A setting that is null has its default."""
     assert parse_config({"credentials": CREDENTIALS, name: None}) == parse_config(
         {"credentials": CREDENTIALS}
     )
@@ -87,7 +87,7 @@ def test_null_of_a_form(name: str) -> None:
 
 @pytest.mark.parametrize("name", IncrementalSettings.model_fields)
 def test_null_inside_a_setting(name: str) -> None:
-    """A part of the incremental settings that a form leaves open has its default."""
+    """An incremental setting that is null has its default."""
     assert a_config(incremental={name: None}) == a_config()
 
 
@@ -102,14 +102,14 @@ def test_null_inside_a_setting(name: str) -> None:
     ],
 )
 def test_refused_incremental_setting(name: str, setting: object) -> None:
-    """An incremental setting that cannot be used is named with its place."""
+    """The error names an incremental setting by its path."""
     assert refusal_of(incremental={name: setting}).facts["setting"] == f"incremental.{name}"
 
 
 @pytest.mark.parametrize("name", ["lookback_minutes", "full_rescan_hours", "deletion_sweep_hours"])
 @pytest.mark.parametrize("number", [1e12, 1e300, float("inf"), float("nan")])
 def test_time_that_no_clock_has(name: str, number: float) -> None:
-    """A time so long that nothing can be reckoned with it is refused by name, not in the sync."""
+    """The settings refuse a time that is too long to compute with, by name."""
     assert refusal_of(incremental={name: number}).facts["setting"] == f"incremental.{name}"
 
 
@@ -127,14 +127,14 @@ def test_token_without_method() -> None:
 
 @pytest.mark.parametrize("pasted", [f" {TOKEN}", f"{TOKEN}\n", f"\t{TOKEN}\r\n"])
 def test_space_around_a_token(pasted: str) -> None:
-    """Space that was pasted with a token is taken off."""
+    """Space around a pasted token is removed."""
     credentials = parse_config({"credentials": {"api_key": pasted}}).credentials
 
     assert credentials == PersonalAccessToken(api_key=TOKEN)
 
 
 def test_space_around_entries() -> None:
-    """Space around ids and names is taken off."""
+    """Space around ids and names is removed."""
     assert parse_config({"credentials": CREDENTIALS, "base_ids": [" Sales "]}).base_ids == (
         "Sales",
     )
@@ -181,7 +181,7 @@ def test_oauth() -> None:
 @pytest.mark.parametrize("name", ["client_secret", "access_token", "token_expiry_date"])
 @pytest.mark.parametrize("left_open", [None, "", " "])
 def test_oauth_left_open(name: str, left_open: object) -> None:
-    """What a form leaves open is taken for missing."""
+    """A setting that is null or empty counts as missing."""
     credentials = parse_config({"credentials": {**OAUTH, name: left_open}}).credentials
 
     assert str(getattr(credentials, name) or "").strip() == ""
@@ -189,7 +189,7 @@ def test_oauth_left_open(name: str, left_open: object) -> None:
 
 @pytest.mark.parametrize("name", ["client_id", "client_secret", "refresh_token", "access_token"])
 def test_space_around_oauth_settings(name: str) -> None:
-    """Space that was pasted with one of OAuth's settings is taken off."""
+    """Space around OAuth's settings is removed."""
     credentials = parse_config({"credentials": {**OAUTH, name: " s3cret\n"}}).credentials
 
     assert getattr(credentials, name) == "s3cret"
@@ -215,14 +215,14 @@ def test_oauth_without(name: str, empty: str | None) -> None:
 
 @pytest.mark.parametrize("name", ["client_id", "refresh_token"])
 def test_oauth_setting_that_is_missing(name: str) -> None:
-    """A missing client or refresh token becomes an empty one, so that it is what is refused."""
+    """A missing client or refresh token becomes an empty one, so the error names it."""
     rest = {key: setting for key, setting in OAUTH.items() if key != name}
 
     assert name_missing_token({"credentials": rest}) == {"credentials": {**rest, name: ""}}
 
 
 def test_complete_settings_are_the_very_same() -> None:
-    """Settings that lack nothing are not copied: new tokens are written into them."""
+    """Complete settings are not copied, because the connector writes new tokens into them."""
     raw_config = {"credentials": OAUTH}
 
     assert name_missing_token(raw_config) is raw_config
@@ -275,7 +275,7 @@ def test_pages_in_flight(config: Config) -> None:
 
 
 def test_legacy_token_is_moved() -> None:
-    """A top-level token of older versions moves to where it belongs now, and the rest stays."""
+    """A top-level token of older versions moves into the credentials, and the rest stays."""
     migrated = migrate_config({"api_key": TOKEN, "num_workers": 5})
 
     assert migrated == {"credentials": CREDENTIALS, "num_workers": 5}
@@ -290,14 +290,14 @@ def test_migrated_settings_are_usable() -> None:
 
 
 def test_legacy_token_beside_credentials() -> None:
-    """Where there are credentials already, a legacy token is dropped."""
+    """If there are credentials, a legacy token is dropped."""
     migrated = migrate_config({"api_key": "old", "credentials": CREDENTIALS})
 
     assert migrated == {"credentials": CREDENTIALS}
 
 
 def test_legacy_token_beside_null() -> None:
-    """Credentials that a form left open do not cost a legacy token."""
+    """If the credentials are null, a legacy token moves into them."""
     migrated = migrate_config({"api_key": TOKEN, "credentials": None})
 
     assert migrated == {"credentials": CREDENTIALS}
@@ -312,5 +312,5 @@ def test_migration_leaves_its_input_alone() -> None:
 
 
 def test_nothing_to_migrate() -> None:
-    """Settings of today are left as they are."""
+    """Current settings stay as they are."""
     assert migrate_config({"credentials": CREDENTIALS}) is None

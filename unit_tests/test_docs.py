@@ -21,8 +21,10 @@ from scripts.generate_docs import (
     fill,
     parts_of,
     streams_table,
+    system_columns_table,
 )
 from source_airtable.schema.field_types import FIELD_TYPES, UNKNOWN_TYPE
+from source_airtable.schema.system_columns import SYSTEM_COLUMNS
 from source_airtable.streams.catalog import ACCOUNT_STREAMS
 
 if TYPE_CHECKING:
@@ -35,7 +37,11 @@ LINKING: Final = (*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md")
 PARTS_OF_PAGES: Final = {
     "README.md": ["options", "streams", "types", "errors"],
     "airbyte_ui.md": ["form"],
-    "airtable.md": ["options", "streams", *ACCOUNT_STREAMS, "types", "errors", "retries"],
+    "airtable.md": [
+        *("options", "streams", "columns"),
+        *ACCOUNT_STREAMS,
+        *("types", "errors", "retries"),
+    ],
     "architecture.md": ["modules"],
     "migrating.md": ["moves"],
 }
@@ -91,6 +97,15 @@ def test_streams_table() -> None:
         "`position` | full refresh | `schema.bases:read`, `data.records:read` | none: from the "
         "scans of the tables |"
     )
+
+
+def test_system_columns_table() -> None:
+    """The table of system columns has each of them, with type, part in a sync, and meaning."""
+    rows = system_columns_table().splitlines()[2:]
+
+    assert [row.split("`")[1] for row in rows] == list(SYSTEM_COLUMNS)
+    assert rows[0] == "| `_airtable_id` | text | key | The record's id in Airtable. |"
+    assert rows[5].startswith("| `_airtable_as_of` | date-time | cursor | ")
 
 
 def test_columns_table() -> None:

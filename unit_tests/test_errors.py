@@ -1,4 +1,4 @@
-"""The error tree: sorted by consequence, and made of sentences that a person can act on."""
+"""The tree of errors, and sentences that a person can act on."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_cause_and_remedy(error: type[AirtableError]) -> None:
 
 
 def test_remedy_for_each_way_of_signing_in() -> None:
-    """What sends people to their personal access token tells those who use OAuth what to do."""
+    """An error about personal access tokens also says what to do with OAuth."""
     about_tokens = {error for error in LEAVES if errors.TOKENS_PAGE in error.remedy}
     about_both = {error for error in about_tokens if "re-authenticat" in error.remedy}
 
@@ -56,7 +56,7 @@ def test_remedy_for_each_way_of_signing_in() -> None:
 
 
 def test_tree_in_the_docstring() -> None:
-    """The tree that is drawn on top of the module is the tree."""
+    """The module's docstring draws the real tree."""
     drawn = re.findall(r"[├└]── (\w+) ", errors.__doc__ or "")
 
     assert drawn == [error.__name__ for error in CLASSES if error is not AirtableError]
@@ -70,19 +70,19 @@ def test_message() -> None:
 
 
 def test_message_without_facts() -> None:
-    """Facts that are not known are not told."""
+    """A message leaves out empty facts."""
     error = BaseNotFoundError(base="", table=None)
 
     assert str(error) == f"{error.cause} {error.remedy}"
 
 
 def test_internal_message() -> None:
-    """The internal message is for reading logs: the class and the facts."""
+    """The internal message is the class and the facts."""
     assert BaseNotFoundError(base="appA").internal_message == "BaseNotFoundError(base: appA)"
 
 
 def test_added_facts() -> None:
-    """A caller further out adds what it knows, and does not overrule what is known."""
+    """A caller can add facts, but not replace them."""
     error = BaseNotFoundError(base="appA")
     error.add_facts(base="appB", base_name="Sales")
 

@@ -26,7 +26,7 @@ STEPS = (
     {"run"},
     {NAME},
 )
-FOR_ALL = {"errors", "version"}
+FOR_ALL = {"errors", "version", "api.scopes"}
 MOST_LINES = 300
 
 MODULES = {
@@ -56,7 +56,8 @@ def imports_of(module: str) -> set[str]:
 
 def step_of(module: str) -> str:
     """The part of the package that a module belongs to: a module or a folder on its top."""
-    return module.removeprefix(f"{NAME}.").split(".")[0]
+    name = module.removeprefix(f"{NAME}.")
+    return name if name in FOR_ALL else name.split(".")[0]
 
 
 def rank_of(step: str) -> int:

@@ -1,4 +1,4 @@
-"""`spec.json` says to a person what `Config` accepts."""
+"""`spec.json` and `Config` describe the same settings."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from airbyte_cdk.models import ConnectorSpecificationSerializer
 
 import source_airtable
 from source_airtable.api import connection
+from source_airtable.api.scopes import COMMENTS_SCOPE, RECORDS_SCOPE, SCHEMA_SCOPE
 from source_airtable.config import Config, OauthCredentials, PersonalAccessToken, parse_config
 from source_airtable.errors import InvalidConfigError
 from unit_tests.builders import TOKEN
@@ -88,12 +89,12 @@ def test_json_schema_is_valid() -> None:
 
 
 def test_names() -> None:
-    """The form asks for what the settings have, and for nothing else."""
+    """The form has the same settings as the code."""
     assert set(PROPERTIES) == set(Config.model_fields)
 
 
 def test_names_inside_of_settings() -> None:
-    """Inside of settings, too, the form asks for what the code has, and for nothing else."""
+    """The form has the same nested settings as the code."""
     code = {path for path in CODE_LEAVES if not path.startswith("credentials")}
 
     assert set(FORM_LEAVES) == code
@@ -111,7 +112,7 @@ def test_constraints(path: str) -> None:
 
 
 def test_required() -> None:
-    """The form requires nothing, for a legacy token stands where the form has no place for it."""
+    """The form requires nothing, because a legacy token is not in the form."""
     assert (CONNECTION["required"], CODE["required"]) == (
         [],
         ["credentials"],
@@ -182,7 +183,7 @@ def test_oauth_method() -> None:
     ],
 )
 def test_both_accept_the_same(path: str, setting: object) -> None:
-    """What the form lets through the code takes, and what the form refuses the code refuses."""
+    """The form and the code accept the same settings."""
     settings = settings_with(path, setting)
     try:
         parse_config(settings)
@@ -195,7 +196,7 @@ def test_both_accept_the_same(path: str, setting: object) -> None:
 
 @pytest.mark.parametrize("path", FORM_LEAVES)
 def test_examples(path: str) -> None:
-    """The examples that the form gives are settings that the code takes as they are."""
+    """The code accepts the examples of the form."""
     form = FORM_LEAVES[path]
     examples = form.get("examples", [])
     settings = [[example] for example in examples] if form["type"] == "array" else examples
@@ -210,7 +211,7 @@ def test_examples(path: str) -> None:
 
 
 def test_secrets_are_marked() -> None:
-    """Whatever a token could stand in is masked in logs and hidden in the form."""
+    """Every setting that can hold a secret is masked."""
     bare = [
         name
         for form in objects_in(CONNECTION)
@@ -229,7 +230,7 @@ def test_secrets_are_marked() -> None:
     ids=lambda form: form["title"],
 )
 def test_order(form: dict[str, Any]) -> None:
-    """The form has one order, without gaps and without two settings in one place."""
+    """The order of the form has no gaps, and no two settings share a place."""
     orders = [inner["order"] for name, inner in form["properties"].items() if name != "auth_method"]
 
     assert orders == list(range(len(orders)))
@@ -243,6 +244,15 @@ def test_groups() -> None:
     assert len(groups) == len(set(groups))
 
 
+def test_order_of_groups() -> None:
+    """The order of the settings is that of their groups, and rare settings come last."""
+    groups = [group["id"] for group in CONNECTION["groups"]]
+    in_order = sorted(PROPERTIES.values(), key=lambda form: int(form["order"]))
+
+    assert list(dict.fromkeys(form["group"] for form in in_order)) == groups
+    assert groups[-1] == "advanced"
+
+
 def test_every_setting_is_explained() -> None:
     """Each setting has a title and a description, those inside of others included."""
     assert [
@@ -254,7 +264,7 @@ def test_every_setting_is_explained() -> None:
 
 
 def test_oauth_flow_points_at_the_form() -> None:
-    """Where Airbyte's OAuth flow puts what it gets, the form has a setting."""
+    """Each output of Airbyte's OAuth flow has a setting in the form."""
     flow = SPEC["advanced_auth"]["oauth_config_specification"]
     outputs = {
         **flow["complete_oauth_output_specification"]["properties"],
@@ -267,12 +277,12 @@ def test_oauth_flow_points_at_the_form() -> None:
 
 
 def test_oauth_flow_asks_for_scopes() -> None:
-    """Airbyte's flow asks for what the connector reads, and Airbyte's model of a spec keeps it."""
+    """Airbyte's flow asks for the connector's scopes, and Airbyte's model of a spec keeps them."""
     specification = ConnectorSpecificationSerializer.load(SPEC)
     auth = specification.advanced_auth
     flow = auth.oauth_config_specification if auth else None
     asked = flow.oauth_connector_input_specification if flow else None
 
     assert asked is not None
-    assert {"data.records:read", "schema.bases:read"} < set((asked.scope or "").split())
+    assert set((asked.scope or "").split()) == {SCHEMA_SCOPE, RECORDS_SCOPE, COMMENTS_SCOPE}
     assert asked.access_token_url == connection.token_url()

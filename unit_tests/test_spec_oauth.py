@@ -36,7 +36,7 @@ def challenge_of(verifier: str) -> str:
 
 @pytest.fixture(name="platform")
 def fixture_platform() -> jinja2.Environment:
-    """What fills the templates; a name or filter that the platform has not fails."""
+    """A template engine that fails for names and filters that the platform lacks."""
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=True)
     environment.filters["codechallengeS256"] = challenge_of
     environment.filters["b64encode"] = lambda text: b64encode(text.encode()).decode()
@@ -80,7 +80,7 @@ def test_exchange_of_the_code(platform: jinja2.Environment) -> None:
 
 
 def test_what_is_kept_of_the_answer() -> None:
-    """Of Airtable's answer the settings get both tokens, and the end that Airbyte computes."""
+    """The settings get both tokens of Airtable's answer, and the expiry that Airbyte computes."""
     computed = {"expires_in": "token_expiry_date"}
     kept = {computed.get(name, name) for name in TEMPLATES["extract_output"]}
 

@@ -1,1 +1,1 @@
-"""All that knows HTTP: from a request to a page of JSON, paced, authorised and retried."""
+"""Requests to Airtable over HTTP, with rate limits, authentication and retries."""

@@ -1,4 +1,4 @@
-"""How requests show who is asking: with a personal access token, or with OAuth's tokens.
+"""Sign requests with a personal access token or with OAuth tokens.
 
 See https://airtable.com/developers/web/api/authentication
 """
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger("airbyte.source_airtable")
 
 ACCESS_TOKEN_SECONDS = 3600.0
-"""How long an access token lives where an answer does not say."""
+"""The lifetime of an access token if the answer does not give one."""
 LONGEST_LIFETIME_SECONDS = 366 * 24 * 3600.0
 
 GRANT_ERROR_TYPES = frozenset({"invalid_grant", "invalid_client", "unauthorized_client"})
@@ -59,10 +59,10 @@ def build_authenticator(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
 ) -> AuthBase:
-    """Build the one authenticator that signs every request of a run.
+    """Build the authenticator that signs every request of a run.
 
-    With OAuth, `raw_config` must be the mapping that Airbyte's entrypoint gave: new tokens are
-    written into it, and it is what Airbyte is told to save.
+    With OAuth, `raw_config` must be the mapping from Airbyte's entrypoint. The authenticator writes
+    new tokens into it, and Airbyte saves it.
     """
     if isinstance(config.credentials, OauthCredentials):
         budget = AirtableBudget(clock=clock, sleep=sleep)
@@ -71,14 +71,14 @@ def build_authenticator(
 
 
 class OauthAuthenticator(SingleUseRefreshTokenOauth2Authenticator):
-    """Signs requests with an access token, and renews it when it has expired or is refused.
+    """Signs requests with an access token, and renews the token when it expires or is refused.
 
-    Airtable takes each refresh token once and ends the old access token at each renewal. So one
-    lock is held while a token is renewed and while one is handed out: a request is never signed
-    with a token that is being replaced, nor with one that Airbyte has not been told of yet.
+    Airtable accepts each refresh token once, and each renewal ends the old access token. So one
+    lock protects both the renewal and the use of a token. No request is signed with a token that is
+    being replaced, or with one that Airbyte has not received yet.
 
-    A renewal that fails fails for all who waited for it, and a lost grant for the rest of the run.
-    May be used by many threads at once.
+    If a renewal fails, it fails for every thread that waits for it. If the grant is lost, every
+    later renewal of the run fails too. Threads may share the authenticator.
     See https://airtable.com/developers/web/api/oauth-reference
     """
 
@@ -94,27 +94,27 @@ class OauthAuthenticator(SingleUseRefreshTokenOauth2Authenticator):
         super().__init__(
             raw_config, token_refresh_endpoint=token_url(), refresh_request_headers=headers
         )
-        # As the settings were read: without space around them, and not null.
+        # The parsed settings have no spaces at the ends and no null.
         self.set_refresh_token(credentials.refresh_token)
         self.access_token = credentials.access_token or ""
-        # Not the CDK's own call, which has no timeout and logs the URL, or the answer's text.
+        # The CDK's own call has no timeout, and it logs the URL or the text of the answer.
         self._http = build_http_client(AirtableErrorHandler(), AirtableBackoffStrategy(), budget)
         self._failure: AirtableError | None = None
         self._unproven = ""
-        """The token of a renewal after a refusal, until Airtable has accepted it."""
+        """A token that replaced a refused one, until Airtable accepts it."""
 
     @classmethod
     def hold_renewals(cls, longest_seconds: float) -> bool:
-        """Wait for the renewal that is under way, and let this process begin no other.
+        """Wait for a renewal in progress, and prevent any other in this process.
 
-        Tells whether it is over, its tokens written out for Airbyte to save; else it goes on. Also
-        holds back whoever asks for a token, so this is for a process that is about to end.
+        Returns whether no renewal is in progress any more, so that Airbyte has all new tokens. No
+        thread gets a token after this call, so call it only when the process is about to end.
         """
-        # One lock serves all authenticators, and is free only when the message has been written.
+        # All authenticators share one lock, which is released after the message is written.
         return cls._token_refresh_lock.acquire(timeout=longest_seconds)
 
     def get_access_token(self) -> str:
-        """Give an access token that has not expired; renews it first if need be."""
+        """Return an access token that has not expired. Renews it first if necessary."""
         known_failure = self._failure
         with self._token_refresh_lock:
             if self.token_has_expired():
@@ -122,13 +122,14 @@ class OauthAuthenticator(SingleUseRefreshTokenOauth2Authenticator):
             return self.access_token
 
     def replace_token(self, refused: requests.PreparedRequest, *, may_renew: bool) -> bool:
-        """Tell whether the refused request is worth another try, with another token than it had.
+        """Return whether another try of the refused request would use another token.
 
-        A token that somebody has replaced since, or that has expired, costs no renewal here.
+        Another thread may have replaced the token already, or the token may have expired. Neither
+        needs a renewal here.
         """
         known_failure = self._failure
         with self._token_refresh_lock:
-            if self.token_has_expired() or not self._signed(refused):
+            if self.token_has_expired() or not self._has_current_token(refused):
                 return True
             if not may_renew or self.access_token == self._unproven:
                 return False
@@ -139,39 +140,39 @@ class OauthAuthenticator(SingleUseRefreshTokenOauth2Authenticator):
     def update_from_response(
         self, request: requests.PreparedRequest, response: requests.Response
     ) -> None:
-        """Note that a token works; the CDK's client calls this after every try."""
-        if response.status_code != HTTPStatus.UNAUTHORIZED and self._signed(request):
+        """Note that a token works. The CDK's client calls this after every try."""
+        if response.status_code != HTTPStatus.UNAUTHORIZED and self._has_current_token(request):
             self._unproven = ""
 
     def token_has_expired(self) -> bool:
-        """Tell whether the access token is missing, or past its end."""
+        """Return whether the access token is missing or has expired."""
         return not self.access_token or super().token_has_expired()
 
     def get_token_expiry_date(self) -> AirbyteDateTime:
-        """Give the end of the access token; one that cannot be read is long past."""
+        """Return when the access token expires. A date that cannot be parsed counts as past."""
         try:
             return super().get_token_expiry_date()
         except (ValueError, OverflowError):
             return ab_datetime_now() - timedelta(days=1)
 
     def build_refresh_request_body(self) -> Mapping[str, Any]:
-        """Give the form of a renewal: a client without a secret names itself in it."""
+        """Return the form of a renewal. It contains the id of a client without a secret."""
         form = {"grant_type": self.get_grant_type(), "refresh_token": self.get_refresh_token()}
         if self._public_client_id is not None:
             form["client_id"] = self._public_client_id
         return form
 
     def refresh_access_token(self) -> tuple[str, AirbyteDateTime, str | None]:  # type: ignore[override]  # as the CDK's
-        """Get an access token, its end, and the next refresh token.
+        """Get an access token, its expiry, and the next refresh token.
 
-        A renewal whose answer is lost on the way is tried again with the same refresh token, though
-        Airtable may have spent it: without the answer there is nothing else to try.
+        If the answer is lost, another try uses the same refresh token, although Airtable may have
+        accepted it already. Without the answer there is no other token to try.
         """
         body = self._ask_for_tokens()
         access_token, refresh_token = body.get("access_token"), body.get("refresh_token")
         for token in (access_token, refresh_token):
             if isinstance(token, str):
-                # The CDK masks what was in the settings at the start, and these were not.
+                # The CDK only masks the secrets that were in the settings at the start.
                 add_to_secrets(token)
         if not access_token or not isinstance(access_token, str):
             raise ContractError(answer="no access token", step=_STEP)
@@ -179,7 +180,7 @@ class OauthAuthenticator(SingleUseRefreshTokenOauth2Authenticator):
         return access_token, ends_at, refresh_token if isinstance(refresh_token, str) else None
 
     def _renew(self, known_failure: AirtableError | None) -> None:
-        """Renew the tokens, and have Airbyte save them; the caller holds the lock."""
+        """Renew the tokens and give them to Airbyte to save. The caller holds the lock."""
         failure = self._failure
         if failure is not None and (
             failure is not known_failure or isinstance(failure, GrantLostError)
@@ -188,11 +189,11 @@ class OauthAuthenticator(SingleUseRefreshTokenOauth2Authenticator):
         try:
             self.refresh_and_set_access_token()
         except AirtableError as error:
-            # A copy, for callers add facts of their own to what they are given.
+            # Callers add facts to the error that they receive, so keep a copy.
             self._failure = type(error)(**error.facts)
             raise
         self._failure = None
-        LOGGER.info("Airtable: the OAuth tokens were renewed; Airbyte was given them to save.")
+        LOGGER.info("Airtable: renewed the OAuth tokens and gave them to Airbyte to save.")
 
     def _ask_for_tokens(self) -> dict[str, Any]:
         try:
@@ -215,12 +216,12 @@ class OauthAuthenticator(SingleUseRefreshTokenOauth2Authenticator):
             raise
         return parse_body(response) or {}
 
-    def _signed(self, request: requests.PreparedRequest) -> bool:
+    def _has_current_token(self, request: requests.PreparedRequest) -> bool:
         return request.headers.get("Authorization") == f"Bearer {self.access_token}"
 
 
-def _lifetime_seconds(told: object) -> float:
-    """Give the seconds that `expires_in` tells, or an hour where it tells none."""
-    if isinstance(told, (int, float)) and 0 < told <= LONGEST_LIFETIME_SECONDS:
-        return float(told)
+def _lifetime_seconds(expires_in: object) -> float:
+    """Return the seconds in `expires_in`, or an hour if it is no usable number."""
+    if isinstance(expires_in, (int, float)) and 0 < expires_in <= LONGEST_LIFETIME_SECONDS:
+        return float(expires_in)
     return ACCESS_TOKEN_SECONDS

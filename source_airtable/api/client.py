@@ -1,7 +1,7 @@
-"""AirtableClient: Airtable's endpoints as methods, over one HTTP client of the CDK.
+"""AirtableClient: Airtable's endpoints as methods.
 
-One step down from here are pacing (`rate_limit.py`) and retries (`error_handler.py`), which the
-CDK's `HttpClient` calls for every request; one step up are discovery and streams, which never see a
+The client sends requests through the CDK's `HttpClient`, which calls `rate_limit.py` before each
+request and `error_handler.py` after it. Discovery and streams use the client and never see a
 response.
 """
 
@@ -53,26 +53,26 @@ if TYPE_CHECKING:
     )
 
 AIRTABLE_MAX_PAGE_SIZE = 100
-# Airtable refuses URLs of 16,000 characters; a thousand are left for a proxy's prefix.
+# Airtable refuses URLs of 16,000 characters. This leaves a thousand for a proxy's prefix.
 # See https://support.airtable.com/docs/enforcement-of-url-length-limit-for-web-api-requests
 AIRTABLE_MAX_URL_LENGTH = 15_000
 
 
 @dataclass(frozen=True, slots=True)
 class RecordQuery:
-    """What to list of one table; no field ids means every field."""
+    """Which records and fields of a table to list. No field ids means every field."""
 
     base_id: BaseId
     table_id: TableId
     field_ids: Sequence[FieldId] = ()
     formula: str | None = None
-    """A filter in Airtable's formula language; None lists all records."""
+    """A filter in Airtable's formula language. None lists all records."""
     page_size_records: int = AIRTABLE_MAX_PAGE_SIZE
     with_comment_counts: bool = False
-    """Whether records come with `commentCount`, where they have comments."""
+    """Whether records that have comments come with `commentCount`."""
 
     def parameters(self, offset: str | None) -> dict[str, Any]:
-        """Give the query of one page; `fields` is a list, as the POST form wants it."""
+        """Return the query of one page, with `fields` as a list, as a POST needs it."""
         parameters: dict[str, Any] = {
             "pageSize": self.page_size_records,
             "returnFieldsByFieldId": True,
@@ -89,10 +89,10 @@ class RecordQuery:
 
 
 class AirtableClient:
-    """Reads bases, schemas and records of everything that one token may see.
+    """Reads the bases, schemas and records that one token can see.
 
-    Raises the errors of `error_handler.ERROR_ROWS`, after the tries that each row allows. May be
-    used by many threads at once.
+    Raises the errors of `error_handler.ERROR_ROWS`, after the tries that each row allows. Threads
+    may share the client.
     """
 
     def __init__(self, authenticator: AuthBase, budget: AirtableBudget) -> None:
@@ -100,14 +100,13 @@ class AirtableClient:
         self.budget = budget
         self.backoff_strategy = AirtableBackoffStrategy()
         self.latest_date: datetime | None = None
-        """Airtable's clock (UTC): the `Date` of the latest answer, None as long as no answer had a
-        usable one."""
+        """Airtable's clock in UTC: the `Date` of the latest answer. None before the first one."""
         self._http = build_http_client(
             AirtableErrorHandler(authenticator), self.backoff_strategy, budget, authenticator
         )
 
     def list_bases(self) -> list[BaseDict]:
-        """List every base that the token may see, in Airtable's order; 1,000 bases a call.
+        """List every base that the token can see, in Airtable's order. One call lists 1,000 bases.
 
         See https://airtable.com/developers/web/api/list-bases
         """
@@ -121,7 +120,7 @@ class AirtableClient:
                 return bases
 
     def get_base_schema(self, base_id: BaseId) -> list[TableDict]:
-        """Get the tables of one base with their fields, in one call.
+        """Get the tables of one base with their fields. This costs one call.
 
         See https://airtable.com/developers/web/api/get-base-schema
         """
@@ -131,9 +130,9 @@ class AirtableClient:
     def iter_record_pages(self, query: RecordQuery) -> Iterator[RecordPage]:
         """List the records of one table page by page, until a page has no offset.
 
-        A page may be empty. Each page is fetched when it is asked for. Airtable fixes which records
-        are listed, and their order, at the first page; the cells are those of the moment at which
-        their page is fetched.
+        A page may be empty. The client fetches a page when the caller asks for it. The first page
+        fixes which records the list has, and their order. The cells are as they are when their page
+        is fetched.
         See https://airtable.com/developers/web/api/list-records
         """
         offset_guard = OffsetGuard(listed="records", base=query.base_id, table=query.table_id)
@@ -145,7 +144,7 @@ class AirtableClient:
                 return
 
     def get_record_page(self, query: RecordQuery, offset: str | None = None) -> RecordPage:
-        """Get the first page of records, or the one that an earlier page's offset names."""
+        """Get the first page of records, or the page at an offset."""
         try:
             body = self._list_records(query, offset)
         except ContractError as refused:
@@ -153,8 +152,7 @@ class AirtableClient:
                 offset is not None
                 and refused.facts.get("status") == HTTPStatus.UNPROCESSABLE_ENTITY
             ):
-                # The first page of the same query was answered, so it is the offset that is
-                # refused.
+                # Airtable answered the first page of this query, so it refuses the offset.
                 raise OffsetExpiredError(**refused.facts) from None
             raise
         for record in _list_in(body, "records", base=query.base_id, table=query.table_id):
@@ -165,7 +163,7 @@ class AirtableClient:
         return cast("RecordPage", body)
 
     def get_record(self, base_id: BaseId, table_id: TableId, record_id: str) -> RecordDict:
-        """Get one record, its cells by field id.
+        """Get one record, with cells by field id.
 
         See https://airtable.com/developers/web/api/get-record
         """
@@ -178,7 +176,7 @@ class AirtableClient:
     def list_comments(
         self, base_id: BaseId, table_id: TableId, record_id: str
     ) -> list[CommentDict]:
-        """List the comments of one record, the newest first; one call for each 100 of them.
+        """List the comments of one record, newest first. One call lists 100 comments.
 
         See https://airtable.com/developers/web/api/list-comments
         """
@@ -214,8 +212,7 @@ class AirtableClient:
                 **content,
             )
         except (requests.RequestException, InvalidConfigError):
-            # An address of which no request can be built, or which no request can be sent to; for
-            # everything else the error handler answers.
+            # The URL cannot be used. All other failures raise errors of the error handler.
             raise InvalidConfigError(
                 setting=API_URL_VARIABLE,
                 reason="no request can be sent to this address",
@@ -226,7 +223,7 @@ class AirtableClient:
             raise
         answered_at = parse_http_date(response.headers.get("Date", ""))
         self.latest_date = answered_at or self.latest_date
-        # The handler lets nothing through that has no JSON object.
+        # The error handler accepts only answers with a JSON object.
         body = cast("dict[str, Any]", parse_body(response))
         body["size_bytes"] = len(response.content)
         body["answered_at"] = answered_at
@@ -234,7 +231,7 @@ class AirtableClient:
 
 
 class OffsetGuard:
-    """Follows the offsets of one list, and refuses to walk in a circle."""
+    """Follows the offsets of one list. Raises if the list repeats itself."""
 
     def __init__(self, **facts: object) -> None:
         self.offset: str | None = None
@@ -242,7 +239,7 @@ class OffsetGuard:
         self._facts = facts
 
     def advance(self, body: dict[str, Any] | RecordPage) -> bool:
-        """Take the next offset from a page, and tell whether there is one: none ends the list."""
+        """Take the next offset from a page. Returns whether there is one."""
         offset = body.get("offset")
         if not offset:
             return False
@@ -263,7 +260,7 @@ def _list_in(body: dict[str, Any], key: str, **facts: object) -> list[Any]:
 
 
 def _to_url_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Spell a query as Airtable wants it in a URL: `fields[]`, and booleans in lower case."""
+    """Spell a query for a URL as Airtable needs it: `fields[]`, and booleans in lower case."""
     spelled: dict[str, Any] = {}
     for name, setting in parameters.items():
         if isinstance(setting, list):

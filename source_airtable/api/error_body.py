@@ -1,7 +1,7 @@
-"""What an answer that is not a page of data says: its error type, and how long to wait.
+"""Read the error type and the time to wait from an answer without data.
 
-Airtable writes errors in five shapes, and proxies on the way add HTML; a message is never taken
-from them, for it may quote names and values.
+Airtable sends errors in five shapes, and proxies send HTML. The connector never uses the messages
+in them because they may quote names and values.
 See https://airtable.com/developers/web/api/errors
 """
 
@@ -21,13 +21,13 @@ _ERROR_TYPE = re.compile(r"[A-Za-z_]{1,60}")
 
 MONTHLY_QUOTA = "PUBLIC_API_BILLING_LIMIT_EXCEEDED"
 
-# No rule of Airtable's asks for more than its 30 s, so a larger number is some proxy's; past this a
-# sync that fails and is tried again by its schedule is worth more than one that holds its place.
+# Airtable asks for 30 s at most, so a larger number comes from a proxy. Beyond this limit, it is
+# better to fail and let the schedule start another sync than to keep waiting.
 LONGEST_RETRY_AFTER_SECONDS = 600.0
 
 
 def parse_error_type(content: bytes) -> str:
-    """Give the error type of an answer in any of Airtable's shapes, or an empty string.
+    """Return the error type of an answer in any of Airtable's shapes, or an empty string.
 
     Shapes: `{"error":"NOT_FOUND"}`, `{"error":{"type":"NOT_FOUND"}}`, the same with a `message`,
     `{"errors":[{"error":"RATE_LIMIT_REACHED","message":"…"}]}` and OAuth's
@@ -44,20 +44,20 @@ def parse_error_type(content: bytes) -> str:
         error = body["errors"][0]
     if isinstance(error, dict):
         error = error.get("type") or error.get("error")
-    # Only what looks like a type: a sentence in its place could quote names and values.
+    # A sentence in place of a type could quote names and values.
     return error if isinstance(error, str) and _ERROR_TYPE.fullmatch(error) else ""
 
 
 def is_monthly_quota(response: requests.Response) -> bool:
-    """Tell whether a 429 means that the month's calls are used up, which no waiting cures."""
+    """Return whether a 429 means that the workspace has no calls left this month."""
     return parse_error_type(response.content) == MONTHLY_QUOTA
 
 
 def retry_after_seconds(response: requests.Response) -> float | None:
-    """Give the seconds that `Retry-After` asks for, at most ten minutes, or None.
+    """Return the seconds that `Retry-After` asks for, at most ten minutes, or None.
 
-    Both forms of RFC 9110 are read: `30`, and `Wed, 18 Nov 2026 10:00:30 GMT`, which is compared
-    with the answer's own `Date`, because this machine's clock may be wrong.
+    RFC 9110 allows two forms: `30` and `Wed, 18 Nov 2026 10:00:30 GMT`. A date is compared with the
+    answer's own `Date` because this machine's clock may be wrong.
     """
     asked = response.headers.get("Retry-After", "").strip()
     try:
@@ -67,12 +67,12 @@ def retry_after_seconds(response: requests.Response) -> float | None:
         if until is None:
             return None
         seconds = (until - (now or datetime.now(timezone.utc))).total_seconds()
-    # The comparison is false for NaN too, which float() reads gladly.
+    # The comparison is also false for NaN, which float() accepts.
     return min(seconds, LONGEST_RETRY_AFTER_SECONDS) if seconds >= 0 else None
 
 
 def parse_http_date(text: str) -> datetime | None:
-    """Read the date of an HTTP header as UTC, or give None where it is not one."""
+    """Parse the date of an HTTP header as UTC, or return None if it is not a date."""
     try:
         moment = parsedate_to_datetime(text)
         if moment.tzinfo is None:

@@ -1,9 +1,9 @@
-"""The table of failures: which answer means what, and how often it is worth another try.
+"""The table of failures: what each answer means, and how many tries it gets.
 
-The CDK's `HttpClient` asks the handler after every try, and the strategy for the wait before the
-next one. Both read `ERROR_ROWS`. Where a row allows no further try, they raise the row's error
-themselves: the client's own FAIL action would log the URL with its query and both bodies, and its
-own last try hides the reason in a chain.
+The CDK's `HttpClient` calls the handler after every try, and the strategy before every wait. Both
+use `ERROR_ROWS`. After the last try they raise the row's error themselves. The client's own FAIL
+action would log the URL with its query and both bodies. Its own error after the last try hides the
+reason in a chain of exceptions.
 """
 
 from __future__ import annotations
@@ -53,19 +53,19 @@ Outcome = requests.Response | Exception | None
 
 @dataclass(frozen=True, slots=True)
 class ErrorRow:
-    """One kind of failure: what it is recognised by, how often it is tried, and what it ends as."""
+    """One kind of failure: how to recognise it, how many tries it gets, and its error."""
 
     happened: str
-    """What the user reads in the log while it is tried again."""
+    """What the log says before another try."""
     error: type[AirtableError]
     statuses: frozenset[int] = frozenset()
     error_types: frozenset[str] = frozenset()
-    """Airtable's error types that the row is limited to; empty means any."""
+    """The row applies only to these error types of Airtable's. Empty means any."""
     exceptions: tuple[type[Exception], ...] = ()
     tries: int = 1
-    """Requests made in all, the first one included."""
+    """The most requests, the first one included."""
     first_wait_seconds: float = 1.0
-    """The wait before the second try; it doubles with each further one, up to a minute."""
+    """The wait before the second try. It doubles before each further try, up to a minute."""
 
 
 LONGEST_WAIT_SECONDS = 60.0
@@ -75,9 +75,9 @@ UNREADABLE_BODY = ErrorRow("an answer that is not JSON", AirtableUnavailableErro
 
 TOKEN_REFUSED = ErrorRow("the token is refused", InvalidTokenError, statuses=frozenset({401}))
 
-# The first row that fits wins: an error type's row stands before its status's. A 429 is waited for
-# by the budget, which shuts the base for 30 s or what Retry-After asks; its six tries so span at
-# least two and a half minutes.
+# The first row that fits applies, so the row of an error type stands before the row of its status.
+# After a 429 the budget waits: it pauses the base for 30 s, or for as long as Retry-After asks. So
+# six tries take at least two and a half minutes.
 ERROR_ROWS: tuple[ErrorRow, ...] = (
     ErrorRow(
         "the month's calls are used up",
@@ -145,24 +145,24 @@ _IDS_IN_PATH = re.compile(r"/(app[A-Za-z0-9]{14})(?:/(tbl[A-Za-z0-9]{14}))?")
 
 @runtime_checkable
 class TokenRenewal(Protocol):
-    """An authenticator that can get another token when one is refused, such as OAuth's."""
+    """An authenticator that can replace a refused token, such as that of OAuth."""
 
     def replace_token(self, refused: requests.PreparedRequest, *, may_renew: bool) -> bool:
-        """Tell whether the request is worth another try, with another token than it had."""
+        """Return whether another try of the request would use another token."""
         ...
 
 
 class AirtableErrorHandler(ErrorHandler):
-    """Tells the CDK's client after every try: done, once more, or (by raising) never again.
+    """Decides after every try: success, another try, or an error.
 
-    Where the authenticator can renew its token, a 401 is worth another try. Not by the CDK's action
-    REFRESH_TOKEN_THEN_RETRY: that one compares tokens before it takes the lock, so that two workers
-    refused at the same time can renew twice and spend the token that the first one got; and it ends
-    with a message of its own, behind a log line with the URL.
+    If the authenticator can renew its token, a 401 gets another try. The CDK's own action for this,
+    REFRESH_TOKEN_THEN_RETRY, does not fit. It compares tokens before it takes the lock. So two
+    workers that are refused at the same time can both renew, and the second renewal ends the first
+    one's token. It also logs the URL and ends with a message of its own.
     """
 
-    # The strategy below ends the tries row by row. These two only have to be out of its way, and
-    # the second one must hold six waits for the longest Retry-After.
+    # The strategy below limits the tries of each row. These two limits of the CDK must be higher,
+    # and the second one must allow six waits of the longest Retry-After.
     max_retries = 10
     max_time = 3 * 3600
 
@@ -171,7 +171,7 @@ class AirtableErrorHandler(ErrorHandler):
         self._refused: WeakSet[requests.PreparedRequest] = WeakSet()
 
     def interpret_response(self, response_or_exception: Outcome) -> ErrorResolution:
-        """Resolve one try; raises the row's error where the row allows only one."""
+        """Resolve one try. Raises the row's error if the row allows only one."""
         row = _row_of(response_or_exception)
         if row is None:
             return ErrorResolution(ResponseAction.SUCCESS)
@@ -179,15 +179,14 @@ class AirtableErrorHandler(ErrorHandler):
             self._raise_for_token(response_or_exception)
         elif row.tries == 1:
             raise _build_error(row, response_or_exception)
-        # Not RATE_LIMITED for a 429: that action prints a status message of a stream that does not
-        # exist.
+        # The action RATE_LIMITED would emit the status of a stream that does not exist.
         return ErrorResolution(ResponseAction.RETRY, FailureType.transient_error, row.happened)
 
     def _raise_for_token(self, response: requests.Response) -> None:
-        """Return when the request, which is signed anew for each try, gets another token."""
+        """Return if the next try gets another token. Each try is signed again."""
         if self._renewal is None:
             raise _build_error(TOKEN_REFUSED, response)
-        # After a redirect, the answer's own request is another one, which may not be signed.
+        # After a redirect, the request of the answer is another one and may not be signed.
         request = (*response.history, response)[0].request
         is_first = request not in self._refused
         self._refused.add(request)
@@ -196,7 +195,7 @@ class AirtableErrorHandler(ErrorHandler):
 
 
 class AirtableBackoffStrategy(BackoffStrategy):
-    """Says how long to wait before the next try, honouring `Retry-After`, and when to end."""
+    """Decides how long to wait before the next try, and when there is none. Obeys `Retry-After`."""
 
     def __init__(self, jitter: Callable[[], float] = random.random) -> None:
         self._jitter = jitter
@@ -205,13 +204,13 @@ class AirtableBackoffStrategy(BackoffStrategy):
 
     def backoff_time(
         self,
-        response_or_exception: Any,  # noqa: ANN401 - a response or an exception, as the handler gets it
+        response_or_exception: Any,  # noqa: ANN401 - a response or an exception
         attempt_count: int,
     ) -> float:
-        """Give the seconds before the next try; raises the row's error when there is none left."""
+        """Return the seconds before the next try. Raises the row's error if no try is left."""
         row = _row_of(response_or_exception) or OTHERWISE
         if row is TOKEN_REFUSED:
-            # The handler lets one through only where there is another token to try at once.
+            # The handler allows another try only if there is another token. No wait is needed.
             if attempt_count >= AirtableErrorHandler.max_retries:
                 raise GrantLostError(**_facts_of(response_or_exception))
             self.retries += 1
@@ -221,28 +220,28 @@ class AirtableBackoffStrategy(BackoffStrategy):
         wait = self._wait_seconds(row, response_or_exception, attempt_count)
         self.retries += row.error is not RateLimitedError
         LOGGER.info(
-            "Airtable: %s%s; try %d of %d follows%s.",
+            "Airtable: %s%s. Starting try %d of %d%s.",
             row.happened,
-            _told_place(response_or_exception),
+            _describe_place(response_or_exception),
             attempt_count + 1,
             row.tries,
-            f" in {wait:.0f} s" if wait else " when the pause for this base is over",
+            f" in {wait:.0f} s" if wait else " after the pause for this base",
         )
-        # The CDK adds one second to what it is told, and takes zero for "no opinion".
+        # The CDK adds one second to this number, and zero would mean that it has to choose.
         return max(wait - 1.0, SHORTEST_WAIT_SECONDS)
 
     def _wait_seconds(self, row: ErrorRow, outcome: Outcome, attempt_count: int) -> float:
         if row.error is RateLimitedError:
-            return 0.0  # the budget is the one owner of the wait after a 429
+            return 0.0  # after a 429, only the budget waits
         growing = min(row.first_wait_seconds * 2.0 ** (attempt_count - 1), LONGEST_WAIT_SECONDS)
         asked = retry_after_seconds(outcome) if isinstance(outcome, requests.Response) else None
-        # Many workers fail in the same moment; half a wait of jitter keeps them from coming back in
-        # one.
+        # Many workers may fail at the same moment. Jitter keeps them from trying again at the same
+        # moment.
         return max(growing * (1 + self._jitter() / 2), asked or 0.0)
 
 
 def _row_of(outcome: Outcome) -> ErrorRow | None:
-    """Find the row of one try's outcome; None means a body that can be used."""
+    """Find the row of an outcome. None means that the answer can be used."""
     if isinstance(outcome, requests.Response):
         if outcome.ok:
             return None if parse_body(outcome) is not None else UNREADABLE_BODY
@@ -263,7 +262,7 @@ def _build_error(row: ErrorRow, outcome: Outcome, **facts: object) -> AirtableEr
     if isinstance(outcome, requests.Response):
         facts.update(_facts_of(outcome))
     elif outcome is not None:
-        # The class alone: an exception's text holds the URL with its query.
+        # The text of the exception contains the URL with its query.
         facts["failure"] = type(outcome).__name__
     if row is UNREADABLE_BODY:
         facts["answer"] = row.happened
@@ -278,7 +277,7 @@ def _facts_of(response: requests.Response) -> dict[str, object]:
 
 
 def place_of(path: str) -> dict[str, object]:
-    """Name the base and table that a request is about: `/v0/app…/tbl…` gives both ids."""
+    """Return the ids of base and table in a request's path, such as `/v0/app…/tbl…`."""
     in_path = _IDS_IN_PATH.search(path)
     if not in_path:
         return {}
@@ -286,7 +285,7 @@ def place_of(path: str) -> dict[str, object]:
     return {"base": base_id, "table": table_id} if table_id else {"base": base_id}
 
 
-def _told_place(outcome: Outcome) -> str:
+def _describe_place(outcome: Outcome) -> str:
     request = getattr(outcome, "request", None)
     place = place_of(getattr(request, "path_url", None) or "")
     return "".join(f", {name} {fact}" for name, fact in place.items())

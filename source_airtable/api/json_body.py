@@ -1,4 +1,4 @@
-"""From the bytes of an answer to JSON, once per answer."""
+"""Parse the JSON of an answer, once per answer."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _PARSED = "_airtable_parsed_body"
 
 
 def parse_body(response: requests.Response) -> dict[str, Any] | None:
-    """Give the JSON object that an answer holds, or None where it holds none.
+    """Return the JSON object in an answer, or None if it is not a JSON object.
 
-    The result stays on the response: the error handler must know whether a body can be used before
-    the client uses it, and a page is too large to be parsed twice.
+    The result stays on the response. The error handler checks the body before the client uses it,
+    and a page is too large to parse twice.
     """
     if _PARSED not in response.__dict__:
         response.__dict__[_PARSED] = _parse_object(response.content)
@@ -33,11 +33,11 @@ def _parse_object(content: bytes) -> dict[str, Any] | None:
 
 
 def _parse_with_lone_surrogates(content: bytes) -> Any:  # noqa: ANN401 - JSON may be anything
-    r"""Parse JSON that holds half an emoji, with U+FFFD in the place of the half.
+    r"""Parse JSON that contains half an emoji. U+FFFD replaces the half.
 
-    A formula such as `LEFT({Name}, 1)` cuts an emoji in two; Airtable sends the half as `"\ud83d"`,
-    which is JSON to the letter but no text, so that no warehouse could store it. Anything else that
-    orjson refuses is None.
+    A formula such as `LEFT({Name}, 1)` cuts an emoji in two, and Airtable sends the half as
+    `"\ud83d"`. That is valid JSON but not valid text, so no warehouse could store it. The result is
+    None for anything else that orjson refuses.
     """
     try:
         parsed = json.loads(content)

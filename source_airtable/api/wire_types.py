@@ -1,7 +1,6 @@
-"""The shapes that Airtable sends, named as Airtable names them.
+"""The shapes of Airtable's answers, with Airtable's names.
 
-Everything here describes the wire and nothing else. Only what the connector reads is declared:
-Airtable adds types and properties without notice.
+The types hold only what the connector reads. Airtable adds types and properties without notice.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ FieldId = NewType("FieldId", str)
 RecordId = NewType("RecordId", str)
 """`rec` and 14 letters or digits, such as `recAdw9EjV90xbZ00`."""
 
-# A cell holds whatever its field's type sends, and types are added without notice.
+# A cell can hold anything: Airtable adds types of fields without notice.
 CellValue = Any
 
 
@@ -36,7 +35,7 @@ class BaseDict(TypedDict, total=False):
 
 
 class FieldOptions(TypedDict, total=False):
-    """What a field's type adds to it; only what decides its schema.
+    """The options of a field that decide its column.
 
     See https://airtable.com/developers/web/api/field-model
     """
@@ -48,7 +47,7 @@ class FieldOptions(TypedDict, total=False):
 
 
 class FieldDict(TypedDict, total=False):
-    """One field of a table's schema; `options` may be missing or null, and unknown types occur."""
+    """One field of a table's schema. Its type may be unknown, its `options` missing or null."""
 
     id: FieldId
     name: str
@@ -71,13 +70,13 @@ class TableDict(TypedDict, total=False):
 
 
 class RecordMetadata(TypedDict, total=False):
-    """What a record has where it was asked for; the number of comments only if it is not 0."""
+    """Metadata of a record, if the query asks for it. A record without comments has no count."""
 
     commentCount: int
 
 
 class RecordDict(RecordMetadata):
-    """One record; cells that are empty have no key in `fields`.
+    """One record. An empty cell has no key in `fields`.
 
     See https://airtable.com/developers/web/api/list-records
     """
@@ -104,11 +103,11 @@ class CommentDict(TypedDict, total=False):
 
 
 class RecordPage(TypedDict, total=False):
-    """One page of `GET /v0/{baseId}/{tableId}`; the last one has no `offset`."""
+    """One page of `GET /v0/{baseId}/{tableId}`. The last page has no `offset`."""
 
     records: list[RecordDict]
     offset: str
     size_bytes: int
-    """The length of the page as JSON; noted by the client."""
+    """The length of the page as JSON. The client adds it."""
     answered_at: datetime | None
-    """The answer's `Date`, in UTC; noted by the client."""
+    """The answer's `Date`, in UTC. The client adds it."""

@@ -1,1 +1,1 @@
-"""What a table promises: its stream, its columns, their types, and values that fit them."""
+"""The schema of a table: its stream, its columns, their types, and values that fit them."""

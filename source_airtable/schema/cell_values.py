@@ -1,9 +1,9 @@
-"""From a cell to a value that fits its column's JSON schema; pure functions.
+"""Convert a cell to a value that fits its column's JSON schema.
 
-A converter takes a cell that is present and gives a value that is valid for the JSON schema it was
-built from. It changes a cell only where nothing is lost by it (7.0 in an integer column is 7, an
-object in a string column is its JSON text). Otherwise it raises `CellMisfit`, which carries what of
-the cell fits, often nothing.
+A converter takes a cell that has a value and returns a value that is valid for the JSON schema. It
+changes a cell only if nothing is lost: 7.0 becomes 7 in an integer column, and an object becomes
+JSON text in a string column. Otherwise it raises `CellMisfit` with the part of the cell that fits,
+which is often nothing.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ import orjson
 
 from source_airtable.api.wire_types import CellValue
 
-JsonSchema = Mapping[str, Any]
 Converter = Callable[[CellValue], Any]
 
-# Beyond this, decimal columns of common warehouses overflow and fail a whole load (DuckDB and
-# PyAirbyte hold 38 digits with 9 after the point).
+# Larger numbers overflow the decimal columns of common warehouses and fail a whole load. DuckDB and
+# PyAirbyte hold 38 digits, 9 of them after the point.
 NUMBER_LIMIT = 1e29
 INTEGER_LIMIT = 2**63
 
@@ -34,18 +33,18 @@ _ERROR_KEYS = ("error", "specialValue")
 
 
 class CellMisfit(Exception):  # noqa: N818 - a finding about a cell, not a failure
-    """A cell does not fit its column; `fitting` is what of it does, often None."""
+    """A cell does not fit its column; `fitting` is the part that fits, often None."""
 
     def __init__(self, fitting: Any = None) -> None:  # noqa: ANN401 - whatever the column holds
         super().__init__()
         self.fitting = fitting
 
 
-def build_converter(json_schema: JsonSchema) -> Converter:
-    """Build the converter for a column, array element or property of this JSON schema.
+def build_converter(json_schema: Mapping[str, Any]) -> Converter:
+    """Build the converter for a column, an array element or a property with this JSON schema.
 
-    A schema without a type takes any value as it is. With several types, the first one that fits a
-    value wins.
+    A schema without a type accepts any value. If it has several types, the first one that fits the
+    value applies.
     """
     converters = [_build_typed(json_type, json_schema) for json_type in types_of(json_schema)]
     if not converters:
@@ -53,8 +52,8 @@ def build_converter(json_schema: JsonSchema) -> Converter:
     return converters[0] if len(converters) == 1 else _first_fitting(converters)
 
 
-def types_of(json_schema: JsonSchema) -> list[str]:
-    """Give the JSON types that a schema allows besides null, in its order."""
+def types_of(json_schema: Mapping[str, Any]) -> list[str]:
+    """Return the JSON types that a schema allows besides null, in its order."""
     declared = json_schema.get("type")
     if isinstance(declared, str):
         declared = [declared]
@@ -63,8 +62,8 @@ def types_of(json_schema: JsonSchema) -> list[str]:
     return [json_type for json_type in declared if json_type in _BUILDERS]
 
 
-def is_nullable(json_schema: JsonSchema) -> bool:
-    """Tell whether a schema allows null."""
+def is_nullable(json_schema: Mapping[str, Any]) -> bool:
+    """Return whether a schema allows null."""
     declared = json_schema.get("type")
     return (
         declared is None
@@ -74,10 +73,10 @@ def is_nullable(json_schema: JsonSchema) -> bool:
 
 
 def wrap_single(convert: Converter) -> Converter:
-    """Let an array column take a cell that is one value, as an array of it.
+    """Let an array column accept a single value, as an array of one.
 
-    Catalogs of Airbyte's own connector declare arrays for rollups, which are mostly one number, and
-    arrays of arrays for lookups, which are flat.
+    Catalogs of Airbyte's own connector declare arrays for rollups, although most rollups are one
+    number. They declare arrays of arrays for lookups, although lookups are flat.
     """
 
     def to_wrapped(cell: CellValue) -> Any:  # noqa: ANN401 - what the column holds
@@ -87,7 +86,9 @@ def wrap_single(convert: Converter) -> Converter:
 
 
 def is_error_value(cell: CellValue) -> bool:
-    """Tell whether a cell is Airtable's `{"error": "#ERROR!"}` or `{"specialValue": "NaN"}`.
+    """Return whether a cell is an error of Airtable's.
+
+    Shapes: `{"error": "#ERROR!"}`, `{"specialValue": "NaN"}`.
 
     See https://airtable.com/developers/web/api/field-model#formula
     """
@@ -99,17 +100,17 @@ def is_error_value(cell: CellValue) -> bool:
 
 
 def to_anything(cell: CellValue) -> Any:  # noqa: ANN401 - an untyped column
-    """Pass a cell as it is."""
+    """Accept any cell."""
     return cell
 
 
 def to_nothing(cell: CellValue) -> None:  # noqa: ARG001 - a converter takes a cell
-    """Refuse every cell, for a column that can only be null."""
+    """Refuse every cell. The column can only be null."""
     raise CellMisfit
 
 
 def to_text(cell: CellValue) -> str:
-    """Pass text, and write anything else but an error as JSON text."""
+    """Accept text. Write any other value except an error as JSON text."""
     if isinstance(cell, str):
         return cell
     if is_error_value(cell):
@@ -118,7 +119,7 @@ def to_text(cell: CellValue) -> str:
 
 
 def to_date(cell: CellValue) -> str:
-    """Pass a calendar date, `2026-11-18`."""
+    """Accept a calendar date such as `2026-11-18`."""
     if isinstance(cell, str) and _DATE.fullmatch(cell):
         try:
             date.fromisoformat(cell)
@@ -129,7 +130,7 @@ def to_date(cell: CellValue) -> str:
 
 
 def to_date_time(cell: CellValue) -> str:
-    """Pass an instant with its zone, `2026-11-18T10:00:00.000Z`."""
+    """Accept a time with its zone, such as `2026-11-18T10:00:00.000Z`."""
     matched = _DATE_TIME.fullmatch(cell) if isinstance(cell, str) else None
     if matched is None:
         raise CellMisfit
@@ -141,14 +142,14 @@ def to_date_time(cell: CellValue) -> str:
 
 
 def to_number(cell: CellValue) -> float:
-    """Pass a number that a decimal column can hold."""
+    """Accept a number that a decimal column can hold."""
     if type(cell) in (int, float) and -NUMBER_LIMIT < cell < NUMBER_LIMIT:
-        return cell  # type: ignore[no-any-return]  # the line above has looked
+        return cell  # type: ignore[no-any-return]  # the line above checks the type
     raise CellMisfit
 
 
 def to_integer(cell: CellValue) -> int:
-    """Pass an integer of 64 bits, and a float that is one, such as 7.0."""
+    """Accept an integer of 64 bits, and a float with the value of one, such as 7.0."""
     if type(cell) is float and cell.is_integer():
         cell = int(cell)
     if type(cell) is int and -INTEGER_LIMIT <= cell < INTEGER_LIMIT:
@@ -157,7 +158,7 @@ def to_integer(cell: CellValue) -> int:
 
 
 def to_boolean(cell: CellValue) -> bool:
-    """Pass a boolean, and the 0 and 1 that formulas give for one."""
+    """Accept a boolean, and the 0 and 1 that formulas give instead."""
     if cell is True or cell is False:
         return cell
     if type(cell) in (int, float) and cell in (0, 1):
@@ -165,16 +166,16 @@ def to_boolean(cell: CellValue) -> bool:
     raise CellMisfit
 
 
-def _build_typed(json_type: str, json_schema: JsonSchema) -> Converter:
+def _build_typed(json_type: str, json_schema: Mapping[str, Any]) -> Converter:
     return _BUILDERS[json_type](json_schema)
 
 
-def _build_text(json_schema: JsonSchema) -> Converter:
+def _build_text(json_schema: Mapping[str, Any]) -> Converter:
     by_format = {"date": to_date, "date-time": to_date_time}
     return by_format.get(str(json_schema.get("format")), to_text)
 
 
-def _build_array(json_schema: JsonSchema) -> Converter:
+def _build_array(json_schema: Mapping[str, Any]) -> Converter:
     items = json_schema.get("items")
     items = items if isinstance(items, Mapping) else {}
     convert = build_converter(items)
@@ -194,8 +195,8 @@ def _build_array(json_schema: JsonSchema) -> Converter:
                 elements += [None] if null_allowed else []
                 continue
             if isinstance(element, list) and not holds_arrays:
-                # A lookup of a field with several values comes flat or nested; flat is what the
-                # schema says.
+                # Airtable sends a lookup of a field with several values flat or nested. The schema
+                # declares it flat.
                 fits = False
                 elements += _fitting_elements(to_array, element)
                 continue
@@ -219,7 +220,7 @@ def _fitting_elements(to_array: Converter, nested: list[Any]) -> list[Any]:
     return elements
 
 
-def _build_object(json_schema: JsonSchema) -> Converter:
+def _build_object(json_schema: Mapping[str, Any]) -> Converter:
     properties = json_schema.get("properties")
     properties = properties if isinstance(properties, Mapping) else {}
     converters = {
@@ -241,7 +242,7 @@ def _build_object(json_schema: JsonSchema) -> Converter:
                 if member is not None:
                     members[name] = convert(member)
                 elif not null_allowed:
-                    raise CellMisfit  # noqa: TRY301 - one place says what follows from a misfit
+                    raise CellMisfit  # noqa: TRY301 - one place handles misfits
             except CellMisfit as misfit:
                 fits = False
                 members[name] = misfit.fitting
@@ -257,7 +258,7 @@ def _build_object(json_schema: JsonSchema) -> Converter:
 def _first_fitting(converters: list[Converter]) -> Converter:
     def to_first_fitting(cell: CellValue) -> Any:  # noqa: ANN401 - one of several types
         misfits = []
-        # Text comes last, since it takes every value as JSON text.
+        # Text comes last because it accepts every value, as JSON text.
         for convert in sorted(converters, key=lambda converter: converter is to_text):
             try:
                 return convert(cell)
@@ -268,7 +269,7 @@ def _first_fitting(converters: list[Converter]) -> Converter:
     return to_first_fitting
 
 
-_BUILDERS: dict[str, Callable[[JsonSchema], Converter]] = {
+_BUILDERS: dict[str, Callable[[Mapping[str, Any]], Converter]] = {
     "string": _build_text,
     "number": lambda _: to_number,
     "integer": lambda _: to_integer,

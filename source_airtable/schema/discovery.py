@@ -1,7 +1,7 @@
-"""From a token to tables: which bases it may read, which of them are selected, and what is in them.
+"""Find the bases that a token can read, and the tables in those that the settings select.
 
-Costs one call for the list of bases (one more for each further 1,000) and one for each base whose
-tables are asked for.
+This costs one call for each 1,000 bases in the list, and one call for each base whose tables are
+read.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
 from source_airtable.api.connection import API_URL_VARIABLE
+from source_airtable.api.scopes import SCHEMA_SCOPE
 from source_airtable.errors import (
     AccessDeniedError,
     AirtableError,
@@ -36,10 +37,8 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("airbyte.source_airtable")
 
-SCHEMA_SCOPE = "schema.bases:read"
-
-# The level of a base that is shared through one of its interfaces only: it is listed, but its
-# tables are not readable.
+# The permission level of a base that is shared only through an interface. Airtable lists the base,
+# but does not give its tables.
 NO_PERMISSION = "none"
 
 _Selected = TypeVar("_Selected")
@@ -47,14 +46,14 @@ _Selected = TypeVar("_Selected")
 
 @dataclass
 class BaseContents:
-    """The tables of some bases, and the errors of those that could not be read."""
+    """The tables of the bases that could be read, and the errors of the others."""
 
     tables: list[TableSchema] = field(default_factory=list)
     errors: dict[BaseId, AirtableError] = field(default_factory=dict)
 
 
 class Discovery:
-    """Finds bases and tables, within the selection that the settings make."""
+    """Finds the bases and tables that the settings select."""
 
     def __init__(
         self, client: AirtableClient, config: Config, *, keep_declared: bool = False
@@ -66,9 +65,9 @@ class Discovery:
         self._selected: list[BaseDict] | None = None
 
     def list_bases(self) -> list[BaseDict]:
-        """List the bases that the token may see, asking Airtable once.
+        """List the bases that the token can see. Only the first use costs a call.
 
-        Raises MissingScopeError where the token may not list bases, NoBaseError where it sees none.
+        Raises MissingScopeError if the token may not list bases, and NoBaseError if it sees none.
         """
         if self._listed is None:
             try:
@@ -80,23 +79,27 @@ class Discovery:
                     setting=API_URL_VARIABLE, reason=_NOT_AIRTABLE, **denied.facts
                 ) from None
             with_id = [base for base in bases if isinstance(base.get("id"), str)]
-            # A base that stands on two pages of the list is one base.
+            # The same base may stand on two pages of the list.
             self._listed = list({base["id"]: base for base in with_id}.values())
         if not self._listed:
             raise NoBaseError(reason="the token is valid, but no base is shared with it")
         return self._listed
 
     def list_selected_bases(self) -> list[BaseDict]:
-        """List the bases that the settings select, readable or not; warns once of the others."""
+        """List the bases that the settings select, readable or not. Warns once about the others."""
         if self._selected is None:
-            self._selected, unknown = select(self.list_bases(), self._config.base_ids, base_marks)
+            self._selected, unknown = select(
+                self.list_bases(), self._config.base_ids, base_id_and_name
+            )
             for entry in unknown:
                 LOGGER.warning(
                     "Setting base_ids: the token sees no base with the id or name %s.", entry
                 )
             for base in self._selected:
                 if base.get("permissionLevel") == NO_PERMISSION:
-                    LOGGER.warning("Base %s is skipped: %s", told_base(base), _NO_PERMISSION_REASON)
+                    LOGGER.warning(
+                        "Skipping base %s: %s", describe_base(base), _NO_PERMISSION_REASON
+                    )
         return self._selected
 
     def select_bases(self) -> list[BaseDict]:
@@ -105,13 +108,13 @@ class Discovery:
         return [base for base in selected if base.get("permissionLevel") != NO_PERMISSION]
 
     def select_tables(self, tables: Sequence[TableSchema]) -> tuple[list[TableSchema], list[str]]:
-        """Give the tables that the settings select, and the entries that name none of them."""
-        return select(tables, self._config.table_ids, table_marks)
+        """Return the tables that the settings select, and the entries that match no table."""
+        return select(tables, self._config.table_ids, table_id_and_name)
 
     def read_schemas(self, bases: Iterable[BaseDict]) -> BaseContents:
-        """Get the tables of these bases, in their order, and the errors of those without.
+        """Get the tables of these bases, in their order, or the error of each base.
 
-        Raises InvalidTokenError and GrantLostError at once, since they concern every base.
+        Raises InvalidTokenError and GrantLostError at once because they affect every base.
         """
         contents = BaseContents()
         for base, outcome in self._iter_schemas(list(bases)):
@@ -122,12 +125,11 @@ class Discovery:
         return contents
 
     def discover(self) -> Iterator[TableSchema]:
-        """Emit all selected tables; bases that cannot be read are skipped with a warning.
+        """Yield all selected tables. Bases that cannot be read are skipped with a warning.
 
-        The tables of a base come as soon as they are known, so that a caller who keeps less than
-        all of them needs less memory.
-        Raises NoBaseError where nothing is left, and any error that a later try may cure: a catalog
-        without a base that is merely slow today would look as if the base had been deleted.
+        Tables are yielded base by base, so the caller need not keep them all in memory.
+        Raises NoBaseError if there is no table. Also raises every error that a later try may solve:
+        a catalog without a base that is down today would look as if the base had been deleted.
         """
         unknown = set(self._config.table_ids)
         readable = emitted = 0
@@ -138,7 +140,7 @@ class Discovery:
                     raise outcome
                 if isinstance(outcome, ContractError):
                     odd = outcome
-                LOGGER.warning("A base is skipped: %s", outcome.message)
+                LOGGER.warning("Skipping a base: %s", outcome.message)
                 continue
             tables, unknown_here = self.select_tables(outcome)
             unknown &= set(unknown_here)
@@ -157,7 +159,7 @@ class Discovery:
     def _iter_schemas(
         self, bases: list[BaseDict]
     ) -> Iterator[tuple[BaseDict, list[TableSchema] | AirtableError]]:
-        """Ask for many bases at a time; emit each one's tables, or its error, in their order."""
+        """Read bases in parallel. Yield the tables or the error of each base, in their order."""
         if not bases:
             return
         with ThreadPoolExecutor(min(self._config.num_workers, len(bases)), "schema") as workers:
@@ -184,42 +186,42 @@ class Discovery:
         return [table for table in parsed if table is not None]
 
     def _explain_denial(self, base: BaseDict, denied: AccessDeniedError) -> AirtableError:
-        """Tell a base that is not shared from a token that may not see any base's schema."""
+        """Find out whether only this base is not shared, or the token may read no schema at all."""
         try:
             self.list_bases()
         except MissingScopeError as error:
             return error
         except AirtableError:
-            pass  # it tells nothing of this base
-        return BaseNotFoundError(**{**denied.facts, "base": told_base(base)})
+            pass  # this error does not concern the base
+        return BaseNotFoundError(**{**denied.facts, "base": describe_base(base)})
 
 
-_NOT_AIRTABLE = "what answers there knows no bases, so it is not Airtable"
-_WHY_NO_TABLE = "the setting table_ids selects no table of the selected bases"
-_WHY_NO_BASE = "none of the selected bases has a table that can be read, see the warnings above"
+_NOT_AIRTABLE = "the server at this address knows no bases, so it is not Airtable"
+_WHY_NO_TABLE = "the setting table_ids matches no table of the selected bases"
+_WHY_NO_BASE = "none of the selected bases has a table that can be read; see the warnings above"
 _NO_PERMISSION_REASON = (
-    "the token's owner sees it only through an interface and has no role on it. Ask for the read "
-    "role on the base to sync it."
+    "the token's owner sees it only through an interface and has no role on it. To sync the base, "
+    "ask for the read role."
 )
 
 
 def select(
     items: Sequence[_Selected],
     entries: Sequence[str],
-    marks_of: Callable[[_Selected], tuple[str, str]],
+    id_and_name_of: Callable[[_Selected], tuple[str, str]],
 ) -> tuple[list[_Selected], list[str]]:
-    """Give the items that entries name by id or name, and the entries that name none.
+    """Return the items that match an entry by id or name, and the entries that match no item.
 
-    Names count in upper or lower case alike. No entries select everything.
+    The case of names does not matter. No entries select all items.
     """
     if not entries:
         return list(items), []
-    marks = [(marks_of(item)[0], marks_of(item)[1].strip().casefold()) for item in items]
-    known = {mark for pair in marks for mark in pair}
+    pairs = [(item_id, name.strip().casefold()) for item_id, name in map(id_and_name_of, items)]
+    known = {id_or_name for pair in pairs for id_or_name in pair}
     wanted_ids, wanted_names = set(entries), {entry.casefold() for entry in entries}
     selected = [
         item
-        for item, (item_id, name) in zip(items, marks, strict=True)
+        for item, (item_id, name) in zip(items, pairs, strict=True)
         if item_id in wanted_ids or name in wanted_names
     ]
     return selected, [
@@ -227,17 +229,17 @@ def select(
     ]
 
 
-def base_marks(base: BaseDict) -> tuple[str, str]:
-    """Give what a setting may call a base by: its id and its name."""
+def base_id_and_name(base: BaseDict) -> tuple[str, str]:
+    """Return a base's id, and its name or else its id."""
     return base["id"], str(base.get("name") or base["id"])
 
 
-def table_marks(table: TableSchema) -> tuple[str, str]:
-    """Give what a setting may call a table by: its id and its name."""
+def table_id_and_name(table: TableSchema) -> tuple[str, str]:
+    """Return a table's id and name."""
     return table.table_id, table.table_name
 
 
-def told_base(base: BaseDict) -> str:
-    """Name a base for a person: `Sales CRM (appLkNDICXNqxSDhG)`."""
-    base_id, name = base_marks(base)
+def describe_base(base: BaseDict) -> str:
+    """Name a base for a message: `Sales CRM (appLkNDICXNqxSDhG)`."""
+    base_id, name = base_id_and_name(base)
     return base_id if name == base_id else f"{name} ({base_id})"

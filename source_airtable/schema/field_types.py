@@ -1,12 +1,14 @@
-"""The table of field types: one row per type of Airtable's, from which all else is derived.
+"""The table of field types: one row for each of Airtable's types.
 
-A row gives the JSON schema of a field's column. The converter of its cells follows from that schema
-(`cell_values.build_converter`), and README's table and the tests walk over the same rows. Formula,
-rollup and lookup take the schema of their result, by recursion through these rows.
+A row holds the JSON schema of a field's column. The converter of its cells follows from that schema
+(`cell_values.build_converter`). The documentation and the tests use the same rows. A formula, a
+rollup or a lookup has the schema of its result, by recursion through these rows.
 
-Where a field's options do not say what it holds (missing, null, `isValid: false`) and for types
-that are not in the table, the column is text: text takes every cell, as JSON text where it is not
-text already.
+The column is text if the table does not have the field's type, or if the field's options do not say
+what it holds (missing, null, `isValid: false`). Text accepts every cell: as it is, or as JSON text.
+
+No column depends on any other option. Choices, formats, precision and formulas can change while the
+column's schema stays the same.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ JsonSchema = dict[str, Any]
 
 _FIELD_MODEL = "https://airtable.com/developers/web/api/field-model#"
 
-# Results nest as deep as lookups look up lookups; what lies deeper than this is text.
+# A lookup can look up a lookup, so results nest. Anything deeper than this is text.
 _DEEPEST_RESULT = 8
 
 TEXT: JsonSchema = {"type": ["null", "string"]}
@@ -39,8 +41,12 @@ DATE_TIME: JsonSchema = {
 }
 
 
+OBJECT: JsonSchema = {"type": ["null", "object"]}
+"""An object with any members. JSON Schema allows those that a schema does not name."""
+
+
 def _object(**properties: JsonSchema) -> JsonSchema:
-    return {"type": ["null", "object"], "additionalProperties": True, "properties": properties}
+    return {**OBJECT, "properties": properties}
 
 
 def _array(items: JsonSchema) -> JsonSchema:
@@ -66,22 +72,21 @@ ATTACHMENT = _object(
 
 @dataclass(frozen=True, slots=True)
 class FieldType:
-    """One row: how the cells of one field type arrive in their column."""
+    """One row: a field type and its column."""
 
     name: str
     json_schema: JsonSchema | Callable[[FieldDict, int], JsonSchema]
-    """The column's schema, or how to find it from the field and the depth of the result that it
-    is."""
+    """The column's schema, or a function that finds it for a field at a depth of results."""
     page: str
     """Airtable's page about the type."""
     holds: str
-    """What README's table says of the column."""
+    """What the documentation says about the column."""
     absent: bool | None = None
-    """What a record without the cell has in the column."""
+    """The column's value in a record that lacks the cell."""
 
 
 def json_schema_of(field: Mapping[str, Any], depth: int = 0) -> JsonSchema:
-    """Give the JSON schema of a field's cells; never fails, whatever Airtable says of the field.
+    """Return the JSON schema of a field's cells. Works for any description of a field.
 
     Shape: `{"type": "count", "options": {"isValid": true}}` gives `{"type": ["null", "integer"]}`.
     """
@@ -90,12 +95,12 @@ def json_schema_of(field: Mapping[str, Any], depth: int = 0) -> JsonSchema:
         return TEXT
     row = row_of(field)
     if callable(row.json_schema):
-        return row.json_schema(field, depth)  # type: ignore[arg-type]  # a mapping of unknown shape is the case here
+        return row.json_schema(field, depth)  # type: ignore[arg-type]  # the field may have any shape
     return row.json_schema
 
 
 def row_of(field: Mapping[str, Any]) -> FieldType:
-    """Give the row of a field's type, or the row for unknown types."""
+    """Return the row of a field's type, or the row for unknown types."""
     return FIELD_TYPES.get(str(field.get("type")), UNKNOWN_TYPE)
 
 
@@ -146,7 +151,7 @@ _ROWS = (
     _row("rating", INTEGER, "rating", "integer"),
     _row("autoNumber", INTEGER, "autonumber", "integer"),
     _row("count", INTEGER, "count", "integer"),
-    _row("checkbox", BOOLEAN, "checkbox", "boolean; false where it is not ticked", absent=False),
+    _row("checkbox", BOOLEAN, "checkbox", "boolean; false if it is not ticked", absent=False),
     _row("date", DATE, "dateonly", "date"),
     _row("dateTime", DATE_TIME, "dateandtime", "date-time in UTC"),
     _row("createdTime", _of_result, "createdtime", "date or date-time, by the field's options"),
@@ -182,11 +187,11 @@ _ROWS = (
     _row("formula", _of_result, "formula", "what the formula's result is"),
     _row("rollup", _of_result, "rollup", "what the rollup's result is"),
     _row("multipleLookupValues", _array_of_result, "lookup", "array of what is looked up"),
-    # The name that older answers use for multipleLookupValues.
+    # Older answers use this name for multipleLookupValues.
     _row("lookup", _array_of_result, "lookup", "array of what is looked up"),
-    # Not documented by Airtable; a key for the order of records.
+    # Airtable does not document this type. Its cells are keys that sort the records.
     _row("manualSort", TEXT, "", "text"),
 )
 
 FIELD_TYPES: Mapping[str, FieldType] = {row.name: row for row in _ROWS}
-UNKNOWN_TYPE = _row("(any other type)", TEXT, "", "text; JSON text where it is not text")
+UNKNOWN_TYPE = _row("(any other type)", TEXT, "", "text; JSON text for other values")

@@ -1,11 +1,11 @@
-"""What a table's columns are made of, short enough for a state; to see when that has changed.
+"""A fingerprint of a table's columns, which shows when a field was edited.
 
-A record's cells can change without the record being touched when a field is edited: its formula,
-its type, the name of a choice. Airtable's modified times say nothing of that, so a state remembers
-a digest of the columns, and where it differs from the present one the table is read in full.
+An edit of a field can change cells of records that nobody touched: a new formula, a new type, a new
+name for a choice. Airtable's modified times do not move then. So the saved state holds a
+fingerprint of the columns. If it has changed, the next sync reads the table in full.
 
-Shape: `1a2b3c4d:aaaa11bbbb22 5e6f7a8b`, for each column eight hexadecimal digits of what it is made
-of and, behind a colon, six of each choice that its cells may name.
+Shape: `1a2b3c4d:aaaa11bbbb22 5e6f7a8b`. A column has eight hexadecimal digits for its definition.
+After a colon, it has six digits for each choice that its cells can name.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from source_airtable.schema.json_schema import ANNOTATION
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -24,28 +26,27 @@ if TYPE_CHECKING:
 
 _COLUMN_DIGITS = 8
 _CHOICE_DIGITS = 6
-_ANNOTATIONS = ("description", "x-airtable")
+_ANNOTATIONS = ("description", ANNOTATION)
 
 
 def fingerprint_columns(
     table: TableSchema, columns: Iterable[tuple[str, str, Mapping[str, Any]]]
 ) -> str:
-    """Digest columns, each given by its name, its field id and its JSON schema, in any order."""
+    """Digest columns, each given as name, field id and JSON schema. Their order does not matter."""
     fields: dict[str, FieldDict] = {field["id"]: field for field in table.fields}
     return " ".join(
         sorted(
-            _fingerprint_column(name, json_schema, _made_of(field_id, fields))
+            _fingerprint_column(name, json_schema, _with_sources(field_id, fields))
             for name, field_id, json_schema in columns
         )
     )
 
 
 def has_changed(old: str, new: str) -> bool:
-    """Tell whether records may differ from what was read under the old digest.
+    """Return whether records may differ from what a sync with the old fingerprint read.
 
-    They may where a column is new or is made of something else, or a choice was renamed or deleted.
-    They do not where a column was deselected, a choice was added, or anything was put in another
-    order.
+    They may if a column is new, if its definition changed, or if a choice was renamed or deleted.
+    They do not if a column was deselected, if a choice was added, or if only the order changed.
     """
     before, now = _parse(old), _parse(new)
     return any(
@@ -53,8 +54,8 @@ def has_changed(old: str, new: str) -> bool:
     )
 
 
-def _made_of(field_id: str, fields: Mapping[str, FieldDict]) -> list[FieldDict]:
-    """Give a field and all that it is computed from, through any number of formulas."""
+def _with_sources(field_id: str, fields: Mapping[str, FieldDict]) -> list[FieldDict]:
+    """Return a field and every field that it is computed from, over any number of formulas."""
     found: dict[str, FieldDict] = {}
     waiting = [field_id]
     while waiting:
@@ -67,22 +68,22 @@ def _made_of(field_id: str, fields: Mapping[str, FieldDict]) -> list[FieldDict]:
 
 
 def _fingerprint_column(
-    name: str, json_schema: Mapping[str, Any], made_of: Iterable[FieldDict]
+    name: str, json_schema: Mapping[str, Any], sources: Iterable[FieldDict]
 ) -> str:
     declared = {key: part for key, part in json_schema.items() if key not in _ANNOTATIONS}
     content: list[Any] = [name, declared]
     choices: list[Any] = []
-    for field in made_of:
+    for field in sources:
         options, of_field = _split_choices(field.get("options"))
         content.append([field["id"], field["type"], options])
         choices += of_field
     column = _hash(content, _COLUMN_DIGITS)
-    marks = "".join(sorted(_hash(choice, _CHOICE_DIGITS) for choice in choices))
-    return f"{column}:{marks}" if marks else column
+    choice_digits = "".join(sorted(_hash(choice, _CHOICE_DIGITS) for choice in choices))
+    return f"{column}:{choice_digits}" if choice_digits else column
 
 
 def _split_choices(options: Any) -> tuple[Any, list[Any]]:  # noqa: ANN401 - whatever Airtable sends
-    """Part a field's options, or those of its result, from the choices among them."""
+    """Split a field's options into those without choices, and the choices."""
     if not isinstance(options, Mapping):
         return options, []
     rest, choices = {}, []
@@ -102,11 +103,12 @@ def _hash(content: Any, digits: int) -> str:  # noqa: ANN401 - any JSON
     return blake2b(text, digest_size=digits // 2).hexdigest()
 
 
-def _parse(digest: str) -> dict[str, set[str]]:
+def _parse(fingerprint: str) -> dict[str, set[str]]:
     columns: dict[str, set[str]] = {}
-    for part in digest.split():
-        column, _, marks = part.partition(":")
+    for part in fingerprint.split():
+        column, _, digits = part.partition(":")
         columns[column] = {
-            marks[start : start + _CHOICE_DIGITS] for start in range(0, len(marks), _CHOICE_DIGITS)
+            digits[start : start + _CHOICE_DIGITS]
+            for start in range(0, len(digits), _CHOICE_DIGITS)
         }
     return columns

@@ -1,4 +1,4 @@
-"""One table as the connector sees it: identified by two ids, with fields that are well-formed."""
+"""A table as the connector sees it: two ids that identify it, and well-formed fields."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DECISIVE_OPTIONS = (
 )
 
 TableKey = tuple[BaseId, TableId]
-"""What identifies a table: both ids, since a duplicated base may keep the ids of its tables."""
+"""Identifies a table. A duplicated base may keep the ids of its tables, so both ids are needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +35,21 @@ class TableSchema:
     primary_field_id: FieldId | None
     fields: tuple[FieldDict, ...]
     declared: TableDict | None = None
-    """The table as Airtable describes it, whole; kept where somebody asks for it."""
+    """Airtable's whole description of the table, if the caller asked to keep it."""
 
     @property
     def key(self) -> TableKey:
-        """The ids that identify the table."""
+        """The two ids that identify the table."""
         return (self.base_id, self.table_id)
 
 
 def parse_table(
     base: BaseDict, table: TableDict, *, keep_declared: bool = False
 ) -> TableSchema | None:
-    """Read one table of a base's schema; None for one without an id, which nothing could ask for.
+    """Parse one table of a base's schema. A table without an id gives None: it cannot be read.
 
-    Fields are taken as far as they can be: one without an id cannot be read and is left out, one
-    without a name is called by its id, and a second one of the same id is the same field.
+    A field without an id is left out for the same reason. A field without a name has its id as
+    name. A second field with the same id is ignored.
     """
     table_id = table.get("id")
     if not isinstance(table_id, str):
@@ -73,10 +73,10 @@ def parse_table(
 
 
 def _parse_field(field: object) -> FieldDict | None:
-    """Give a field with id, name and type, and what else decides its column.
+    """Return a field with its id, name and type, and the options that decide its column.
 
-    Colours, formats and the like decide nothing, and in an account of tens of thousands of fields
-    they are most of the memory.
+    Colours, formats and the like decide nothing. With tens of thousands of fields, they would take
+    most of the memory.
     """
     if not isinstance(field, dict) or not isinstance(field.get("id"), str):
         return None
@@ -94,7 +94,7 @@ def _parse_field(field: object) -> FieldDict | None:
 
 
 def _decisive_options(options: object) -> dict[str, Any]:
-    """Keep of a field's options what its cells are computed from, and the names they may hold."""
+    """Keep the options that say how cells are computed and which choices they can name."""
     if not isinstance(options, dict):
         return {}
     kept = {name: options[name] for name in _DECISIVE_OPTIONS if name in options}

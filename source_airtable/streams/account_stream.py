@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from source_airtable.api.scopes import RECORDS_SCOPE, SCHEMA_SCOPE
 from source_airtable.changes import version_1
 from source_airtable.changes.state import VERSION
-from source_airtable.schema.field_types import DATE_TIME
+from source_airtable.schema.field_types import DATE_TIME, OBJECT
 from source_airtable.streams.row_converter import RowConverter
 from source_airtable.streams.stream import AirtableStream
 
@@ -25,7 +25,6 @@ AS_OF_COLUMN = "_as_of"
 """The cursor of the streams that can be read incrementally."""
 
 KEY: JsonSchema = {"type": "string"}
-OBJECT: JsonSchema = {"type": ["null", "object"], "additionalProperties": True}
 ARRAY_OF_OBJECTS: JsonSchema = {"type": ["null", "array"], "items": OBJECT}
 
 

@@ -20,13 +20,12 @@ from source_airtable.changes.need import WholeTable
 from source_airtable.changes.record_ids import pack_ids, unpack_ids
 from source_airtable.changes.state import VERSION
 from source_airtable.errors import AccessDeniedError, MissingScopeError, OffsetExpiredError
-from source_airtable.schema.field_types import DATE_TIME, TEXT
+from source_airtable.schema.field_types import DATE_TIME, OBJECT, TEXT
 from source_airtable.streams.account_stream import (
     ARRAY_OF_OBJECTS,
     AS_OF,
     AS_OF_COLUMN,
     KEY,
-    OBJECT,
     TABLE_ID,
     AccountTablesStream,
     described,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from source_airtable.api.wire_types import BaseId, TableId
 from source_airtable.errors import BaseNotFoundError, TableNotFoundError, TransientError
-from source_airtable.schema.discovery import base_marks
+from source_airtable.schema.discovery import base_id_and_name
 from source_airtable.schema.json_schema import ANNOTATION
 from source_airtable.schema.names import clean_name, stream_name_prefix
 from source_airtable.streams.stream import Account
@@ -76,7 +76,7 @@ class StreamMatcher:
         error: AirtableError | None = None
         for one in self._base_errors.values():
             if may_miss_bases and isinstance(one, BaseNotFoundError):
-                LOGGER.warning("A base is skipped: %s", one.message)
+                LOGGER.warning("Skipping a base: %s", one.message)
             elif error is None or isinstance(one, TransientError):
                 error = one
         return Account(self._discovery.list_selected_bases(), selected, error)
@@ -131,7 +131,9 @@ class StreamMatcher:
         self._read_bases(
             base
             for base in bases
-            if any(name.startswith(stream_name_prefix(base_marks(base)[1])) for name in prefixes)
+            if any(
+                name.startswith(stream_name_prefix(base_id_and_name(base)[1])) for name in prefixes
+            )
         )
         self._settle(open_streams, matches, self._tables_by_exact_name)
         if open_streams:
@@ -199,7 +201,7 @@ class StreamMatcher:
 
     def _read_bases(self, bases: Iterable[BaseDict]) -> None:
         unread = [base for base in bases if base["id"] not in self._base_names]
-        self._base_names.update({base["id"]: base_marks(base)[1] for base in unread})
+        self._base_names.update({base["id"]: base_id_and_name(base)[1] for base in unread})
         contents = self._discovery.read_schemas(unread)
         self._tables.update({table.key: table for table in contents.tables})
         self._base_errors.update(contents.errors)

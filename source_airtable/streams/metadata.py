@@ -9,12 +9,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from source_airtable.api.scopes import SCHEMA_SCOPE
-from source_airtable.schema.field_types import BOOLEAN, TEXT
+from source_airtable.schema.field_types import BOOLEAN, OBJECT, TEXT
 from source_airtable.schema.json_schema import name_columns
 from source_airtable.streams.account_stream import (
     BASE_ID,
     KEY,
-    OBJECT,
     TABLE_ID,
     AccountStream,
     described,

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from source_airtable.records import RecordConverter
-from source_airtable.schema.field_types import DATE_TIME
-from source_airtable.schema.json_schema import DELETED_AT
-from source_airtable.schema.names import DELETED_AT_COLUMN
+from source_airtable.schema.field_types import DATE_TIME, OBJECT
+from source_airtable.schema.system_columns import DELETED_AT_COLUMN, SYSTEM_COLUMNS
 from source_airtable.streams.account_stream import (
     AS_OF,
     AS_OF_COLUMN,
     KEY,
-    OBJECT,
     AccountTablesStream,
     described,
     state_of_table,
@@ -55,7 +53,9 @@ class RecordsStream(AccountTablesStream):
         """Declare the columns, with the one for deleted records where they are detected."""
         json_schema = super().build_json_schema()
         if self.config.incremental.detect_deletions:
-            json_schema["properties"][DELETED_AT_COLUMN] = dict(DELETED_AT)
+            json_schema["properties"][DELETED_AT_COLUMN] = SYSTEM_COLUMNS[
+                DELETED_AT_COLUMN
+            ].json_schema
         return json_schema
 
     def reader(self, table: TableSchema, request: ReadRequest) -> Reader:

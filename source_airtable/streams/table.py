@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from source_airtable.records import RecordConverter
-from source_airtable.schema.json_schema import CURSOR_COLUMN, PRIMARY_KEY, build_json_schema
+from source_airtable.schema.json_schema import build_json_schema
+from source_airtable.schema.system_columns import CURSOR_COLUMN, PRIMARY_KEY
 from source_airtable.streams.record_reader import (
     IncrementalRecordReader,
     IncrementalRequest,

@@ -1,4 +1,4 @@
-"""Airtable's endpoints: what is asked for, and what is made of the answers."""
+"""Airtable's endpoints: requests and answers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def pages_of(client: AirtableClient, query: RecordQuery | None = None) -> list[A
 
 
 def test_parameters(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
-    """A page is asked for with cells by field id, 100 records, and each field by itself."""
+    """The client asks for 100 records, with cells by field id, and names each field."""
     airtable.get(RECORDS, json=a_page())
 
     pages_of(client, a_query(NAME_FIELD, NOTES_FIELD))
@@ -64,7 +64,7 @@ def test_parameters(client: AirtableClient, airtable: requests_mock.Mocker) -> N
 
 
 def test_every_field(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
-    """A query without fields does not name any, which to Airtable means all of them."""
+    """A query without fields names none, which Airtable takes as all fields."""
     airtable.get(RECORDS, json=a_page())
 
     pages_of(client)
@@ -82,7 +82,7 @@ def test_page_size(client: AirtableClient, airtable: requests_mock.Mocker) -> No
 
 
 def test_offset_is_echoed(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
-    """The next page is asked for by the offset as Airtable sent it, and else in the same way."""
+    """The request for the next page adds only the offset, as Airtable sent it."""
     offset = "itr4DNjsWm4nRTmTN/recZfpJp2CzBe4nA3"
     airtable.get(RECORDS, [{"json": a_page(offset=offset)}, {"json": a_page()}])
 
@@ -142,7 +142,7 @@ def test_end_of_pages(
 def test_circle_of_offsets(
     client: AirtableClient, airtable: requests_mock.Mocker, offsets: list[str]
 ) -> None:
-    """An offset that comes back, at once or later, ends the scan instead of turning for ever."""
+    """An offset that repeats, at once or later, fails the scan, which would never end."""
     airtable.get(RECORDS, [{"json": a_page(offset=offset)} for offset in offsets])
 
     with pytest.raises(ContractError) as caught:
@@ -155,7 +155,7 @@ def test_circle_of_offsets(
 def test_offset_that_is_no_text(
     client: AirtableClient, airtable: requests_mock.Mocker, offset: object
 ) -> None:
-    """An offset that is no text is not taken for the end."""
+    """An offset that is not text does not count as the end."""
     airtable.get(RECORDS, json={"records": [], "offset": offset})
 
     with pytest.raises(ContractError):
@@ -179,7 +179,7 @@ def test_bases_are_paged(client: AirtableClient, airtable: requests_mock.Mocker)
 
 
 def test_circle_of_bases(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
-    """A list of bases that repeats itself is refused, too."""
+    """A list of bases that repeats itself is also refused."""
     airtable.get(f"{API}/meta/bases", json={"bases": [], "offset": "itrA"})
 
     with pytest.raises(ContractError):
@@ -199,7 +199,7 @@ def test_base_schema(client: AirtableClient, airtable: requests_mock.Mocker) -> 
 def test_long_query(
     client: AirtableClient, airtable: requests_mock.Mocker, url_length: int, method: str
 ) -> None:
-    """A query goes by POST where its URL would be longer than Airtable takes, and only then."""
+    """The client uses POST only if the URL would be too long for Airtable."""
     airtable.get(RECORDS, json=a_page())
     airtable.post(f"{RECORDS}/listRecords", json=a_page())
 
@@ -220,7 +220,7 @@ def test_longest_url(client: AirtableClient, airtable: requests_mock.Mocker) -> 
 def test_offset_makes_the_url_longer(
     client: AirtableClient, airtable: requests_mock.Mocker
 ) -> None:
-    """A page goes by POST where only its offset makes the URL too long."""
+    """The client also uses POST if only the offset makes the URL too long."""
     airtable.get(RECORDS, json=a_page(offset="itrA/recA"))
     airtable.post(f"{RECORDS}/listRecords", json=a_page())
 
@@ -230,7 +230,7 @@ def test_offset_makes_the_url_longer(
 
 
 def test_body_of_a_long_query(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
-    """By POST everything is in the body, the offset of the next page included."""
+    """A POST has everything in its body, including the offset of the next page."""
     query = a_long_query(15_001)
     airtable.post(
         f"{RECORDS}/listRecords", [{"json": a_page(offset="itrA/recA")}, {"json": a_page()}]
@@ -257,7 +257,7 @@ def test_timeouts(client: AirtableClient, airtable: requests_mock.Mocker) -> Non
 
 
 def test_headers(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
-    """A request says who is asking, and with which token."""
+    """A request carries the connector's name and the token."""
     airtable.get(f"{API}/meta/bases", json={"bases": []})
 
     client.list_bases()
@@ -286,7 +286,7 @@ def test_moved_api(
 
 @pytest.mark.parametrize("url", ["api.airtable.com", "ftp://example.com", "file:///etc"])
 def test_refused_api_address(config: Config, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """AIRTABLE_API_URL must be an address of HTTP."""
+    """AIRTABLE_API_URL must be an HTTP address."""
     monkeypatch.setenv(API_URL_VARIABLE, url)
 
     with pytest.raises(InvalidConfigError, match="AIRTABLE_API_URL"):
@@ -306,7 +306,7 @@ def test_date_is_noted(client: AirtableClient, airtable: requests_mock.Mocker) -
 def test_no_usable_date(
     client: AirtableClient, airtable: requests_mock.Mocker, headers: dict[str, str]
 ) -> None:
-    """An answer without a usable Date leaves what an earlier one said."""
+    """An answer without a usable Date keeps the date of an earlier one."""
     airtable.get(
         f"{API}/meta/bases",
         [
@@ -360,7 +360,7 @@ def test_malformed_page(
 
 @pytest.mark.parametrize("path", ["/meta/bases", f"/meta/bases/{BASE}/tables"])
 def test_malformed_list(client: AirtableClient, airtable: requests_mock.Mocker, path: str) -> None:
-    """An answer without the list that was asked for is not an empty list."""
+    """An answer without its list is an error, not an empty list."""
     airtable.get(API + path, json={})
 
     with pytest.raises(ContractError):
@@ -368,7 +368,7 @@ def test_malformed_list(client: AirtableClient, airtable: requests_mock.Mocker, 
 
 
 def test_half_an_emoji(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
-    """A cell with half an emoji gets a replacement character, and the page is intact else."""
+    """Half an emoji in a cell becomes a replacement character, and the page is intact."""
     records = [a_record("recA", fldA="\ud83d"), a_record("recB", fldA="😀")]
     airtable.get(RECORDS, text=json.dumps({"records": records}))
 

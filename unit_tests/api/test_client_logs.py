@@ -1,4 +1,4 @@
-"""What calls leave in the log: nothing secret, and nothing of what is in the tables."""
+"""Calls log no secrets and no data."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 def private_texts(log: pytest.LogCaptureFixture, *more: str) -> list[str]:
-    """What the log holds that it must not; the attributes of its records included."""
+    """The forbidden texts in the log, including attributes of its records."""
     told = "\n".join(
         f"{record.getMessage()} {record.__dict__}"
         for record in log.records
@@ -78,11 +78,11 @@ def test_succeeding_call(
 def test_retry_is_told_once(
     client: AirtableClient, airtable: requests_mock.Mocker, log: pytest.LogCaptureFixture
 ) -> None:
-    """A retry is one line in our words, and none in the CDK's."""
+    """A retry logs one line of the connector's, and none of the CDK's."""
     airtable.get(f"{API}/{BASE}/{TABLE}", [{"status_code": 503}, {"json": {"records": []}}])
 
     list(client.iter_record_pages(RecordQuery(BASE, TABLE)))
 
     (line,) = [record.getMessage() for record in log.records if record.levelno > logging.DEBUG]
     place = f"base {BASE}, table {TABLE}"
-    assert line == f"Airtable: a failing server or proxy, {place}; try 2 of 6 follows in 1 s."
+    assert line == f"Airtable: a failing server or proxy, {place}. Starting try 2 of 6 in 1 s."

@@ -1,4 +1,4 @@
-"""Single records and comments: what is asked for, and what is made of the answers."""
+"""Single records and comments: requests and answers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_record(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
 def test_record_without_fields(
     client: AirtableClient, airtable: requests_mock.Mocker, answer: object
 ) -> None:
-    """What has no cells is no record."""
+    """A record without cells is an error."""
     airtable.get(RECORD_URL, json=answer)
 
     with pytest.raises(ContractError, match="a record without fields"):
@@ -82,7 +82,7 @@ def test_comments(client: AirtableClient, airtable: requests_mock.Mocker) -> Non
 def test_odd_comments(
     client: AirtableClient, airtable: requests_mock.Mocker, answer: object, told: str
 ) -> None:
-    """An answer that is no list of comments is told as such, without what is in it."""
+    """An answer without a list of comments is an error that quotes nothing."""
     airtable.get(COMMENTS, json=answer)
 
     with pytest.raises(ContractError, match=told) as raised:

@@ -1,4 +1,4 @@
-"""What an answer that is not a page of data says."""
+"""Error types, and the time to wait, in answers without data."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_no_error_type(content: bytes) -> None:
     )
 )
 def test_error_type_of_any_json(body: object) -> None:
-    """Whatever JSON a body holds, its error type is a text."""
+    """The error type of any JSON body is a text."""
     assert isinstance(parse_error_type(orjson.dumps(body)), str)
 
 
@@ -96,7 +96,7 @@ def test_error_type_of_any_json(body: object) -> None:
     ],
 )
 def test_monthly_quota(content: bytes, expected: bool) -> None:  # noqa: FBT001 - the expectation
-    """A used-up month is told from too many requests in both shapes of a 429."""
+    """A 429 for the monthly quota differs from too many requests, in both shapes."""
     assert is_monthly_quota(an_answer(content)) is expected
 
 
@@ -123,7 +123,7 @@ def test_retry_after(retry_after: str, expected: float) -> None:
     "retry_after", ["", "soon", "-1", "-inf", "NaN", "Wed, 18 Nov 2026 09:59:59 GMT", "1 minute"]
 )
 def test_unusable_retry_after(retry_after: str) -> None:
-    """A Retry-After that is no wait in the future is as good as none."""
+    """A Retry-After that is not in the future counts as none."""
     assert retry_after_seconds(an_answer(Date=TEN_OCLOCK, Retry_After=retry_after)) is None
 
 
@@ -159,7 +159,7 @@ def test_http_date(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "soon", "Wed, 99 Nov 2026 10:00:00 GMT", "Wed, 18", "0"])
 def test_no_http_date(text: str) -> None:
-    """What is no date gives none."""
+    """A text that is not a date gives None."""
     assert parse_http_date(text) is None
 
 
@@ -167,7 +167,7 @@ def test_no_http_date(text: str) -> None:
 @example("Fri, 31 Dec 9999 23:59:59 -2300")
 @example("Wed, 18 Nov 2026 10:00:00 +9999999999")
 def test_any_http_date(text: str) -> None:
-    """Whatever a header holds, it is a moment in UTC or none, and never ends a sync."""
+    """Any header gives a date in UTC or None, and never an error."""
     moment = parse_http_date(text)
 
     assert moment is None or moment.tzinfo is timezone.utc

@@ -1,4 +1,4 @@
-"""The table of failures: what each answer ends as, after how many tries and how long a wait."""
+"""The table of failures: the error, the tries and the waits for each answer."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ RAISED_ELSEWHERE = {
 
 
 def failure_of(client: AirtableClient, sample: ErrorSample) -> AirtableError:
-    """What the call that a sample answers raises."""
+    """The error of a call that a sample answers."""
     with pytest.raises(AirtableError) as caught:
         sample.ask(client)
     return caught.value
@@ -70,7 +70,7 @@ def failure_of(client: AirtableClient, sample: ErrorSample) -> AirtableError:
 def test_class_and_consequence(
     sample: ErrorSample, client: AirtableClient, airtable: requests_mock.Mocker
 ) -> None:
-    """Each answer ends as the error that the table of failures gives it."""
+    """Each answer ends in the error of its row."""
     answer_with(airtable, sample)
 
     failure = failure_of(client, sample)
@@ -83,7 +83,7 @@ def test_class_and_consequence(
 
 @EACH_SAMPLE
 def test_tries(sample: ErrorSample, client: AirtableClient, airtable: requests_mock.Mocker) -> None:
-    """Each answer is worth as many requests as its row says, and not one more."""
+    """Each answer gets exactly the requests that its row allows."""
     answer_with(airtable, sample)
 
     failure_of(client, sample)
@@ -98,7 +98,7 @@ def test_wait(
     airtable: requests_mock.Mocker,
     clock: FakeClock,
 ) -> None:
-    """The waits double from one second on, or are 30 s after each 429."""
+    """The waits start at one second and double. After a 429 they are 30 s."""
     answer_with(airtable, sample)
 
     failure_of(client, sample)
@@ -124,7 +124,7 @@ def test_message_says_cause_remedy_and_place(
 def test_trace_is_private(
     sample: ErrorSample, client: AirtableClient, airtable: requests_mock.Mocker
 ) -> None:
-    """What the platform stores of a failure has no token, no query and nothing of the body."""
+    """The error trace contains no token, no query and nothing of the body."""
     answer_with(airtable, sample)
 
     failure = failure_of(client, sample)
@@ -138,7 +138,7 @@ def test_trace_is_private(
 def test_last_try_succeeds(
     sample: ErrorSample, client: AirtableClient, airtable: requests_mock.Mocker
 ) -> None:
-    """A call that is answered well in its last try is a success."""
+    """A call that succeeds in its last try is a success."""
     answer_with(airtable, sample, times=sample.tries - 1)
 
     sample.ask(client)
@@ -203,12 +203,12 @@ def test_each_shape_has_a_sample() -> None:
 
 
 def test_each_status_of_a_row_is_an_error() -> None:
-    """Rows are only asked about answers that are not a success."""
+    """Rows apply only to answers that are not a success."""
     assert [row for row in ERROR_ROWS if any(status < 400 for status in row.statuses)] == []
 
 
 def test_422_on_an_offset(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
-    """Any unknown 422 on a later page is the offset's fault, since the first page was answered."""
+    """An unknown 422 on a later page means that the offset has expired."""
     body = {"error": {"type": "INVALID_REQUEST_UNKNOWN"}}
     airtable.get(
         f"{API}/{BASE}/{TABLE}",
@@ -224,7 +224,7 @@ def test_422_on_an_offset(client: AirtableClient, airtable: requests_mock.Mocker
 def test_another_status_on_an_offset(
     client: AirtableClient, airtable: requests_mock.Mocker
 ) -> None:
-    """Only a 422 puts the blame on the offset."""
+    """Only a 422 means that the offset has expired."""
     airtable.get(
         f"{API}/{BASE}/{TABLE}",
         [{"json": {"records": [], "offset": "itrA/recA"}}, {"status_code": 418, "json": {}}],
@@ -237,7 +237,7 @@ def test_another_status_on_an_offset(
 def test_connection_cut_within_a_body(
     client: AirtableClient, airtable: requests_mock.Mocker
 ) -> None:
-    """A connection that breaks while a page arrives is reported with base and table, too."""
+    """The error of a connection that breaks within a page names base and table."""
 
     class CutBody(BytesIO):
         def read(self, size: int | None = -1) -> bytes:
@@ -254,7 +254,7 @@ def test_connection_cut_within_a_body(
 def test_error_type_that_is_a_sentence(
     client: AirtableClient, airtable: requests_mock.Mocker
 ) -> None:
-    """A body whose error is no type but a sentence is not quoted, for it may hold a name."""
+    """A sentence in place of an error type is not quoted, because it may contain a name."""
     body = {"error": "Could not find the table Salaries of Jane Doe"}
     airtable.get(f"{API}/{BASE}/{TABLE}", status_code=404, json=body)
 
@@ -267,7 +267,7 @@ def test_error_type_that_is_a_sentence(
 def test_address_that_requests_refuses(
     config: Config, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An AIRTABLE_API_URL without a usable host is a matter of settings, not a raw exception."""
+    """An AIRTABLE_API_URL without a usable host is a config error."""
     monkeypatch.setenv("AIRTABLE_API_URL", "https://.example.com")
 
     with pytest.raises(errors.InvalidConfigError):
@@ -287,7 +287,7 @@ def test_unusable_address_names_its_setting(
 
 
 def test_no_outcome_at_all() -> None:
-    """A try without answer and without exception ends as an answer that nobody documents."""
+    """A try without answer and exception ends as an undocumented answer."""
     with pytest.raises(ContractError) as caught:
         AirtableErrorHandler().interpret_response(None)
 
@@ -295,7 +295,7 @@ def test_no_outcome_at_all() -> None:
 
 
 def test_strategy_asked_about_a_success() -> None:
-    """The strategy ends the tries of what it has no row for."""
+    """The strategy allows no further try without a row."""
     response = requests.Response()
     response.status_code = 200
     response._content = b"{}"  # noqa: SLF001 - requests has no other way in
@@ -305,7 +305,7 @@ def test_strategy_asked_about_a_success() -> None:
 
 
 def test_429_is_retried_without_a_status_message() -> None:
-    """A 429 is a plain retry: the CDK's own action would print a status of no stream."""
+    """A 429 is a plain retry. The CDK's own action would emit the status of an unknown stream."""
     response = requests.Response()
     response.status_code = 429
     response._content = b""  # noqa: SLF001 - requests has no other way in
@@ -378,7 +378,7 @@ def test_retries_are_counted(client: AirtableClient, airtable: requests_mock.Moc
 
 
 def test_rate_limited_error_is_not_waited_for_twice() -> None:
-    """After a 429 the strategy waits for nothing, because the budget does."""
+    """After a 429 the strategy does not wait, because the budget does."""
     wait = AirtableBackoffStrategy().backoff_time(_an_answer(429), 1)
 
     assert wait == pytest.approx(0.0, abs=0.01)

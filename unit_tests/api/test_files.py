@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("clock")
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the file is to be, in a folder that is not there yet."""
+    """The path of the file, in a folder that does not exist yet."""
     return tmp_path / "attachments" / "photo.png"
 
 
@@ -35,7 +35,7 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def test_download(path: Path) -> None:
-    """The file is written, in a folder that is made for it, and its size is given."""
+    """The download makes the folder, writes the file and returns its size."""
     with FileServer(WHOLE) as server:
         written = FileDownload(MANY).download(server.url, path)
 
@@ -43,7 +43,7 @@ def test_download(path: Path) -> None:
 
 
 def test_token_is_not_sent(path: Path) -> None:
-    """A file server is told who asks, and not with which token."""
+    """A request to a file server has the connector's name and no token."""
     with FileServer(WHOLE) as server:
         FileDownload(MANY).download(server.url, path)
 
@@ -59,17 +59,21 @@ def test_empty_file(path: Path) -> None:
     assert path.read_bytes() == b""
 
 
-@pytest.mark.parametrize("failure", [Answer(429), Answer(500), Answer(503), CUT])
-def test_failure_that_passes(path: Path, failure: Answer) -> None:
-    """What a file server cannot do now it may do at the third try; nothing of the others stays."""
-    with FileServer(failure, failure, WHOLE) as server:
+FAILURES = (Answer(429), Answer(500), Answer(503), CUT)
+
+
+@pytest.mark.parametrize("first", FAILURES)
+@pytest.mark.parametrize("second", FAILURES)
+def test_failure_that_passes(path: Path, first: Answer, second: Answer) -> None:
+    """The third request may succeed, and nothing of the others stays."""
+    with FileServer(first, second, WHOLE) as server:
         FileDownload(MANY).download(server.url, path)
 
     assert (len(server.requests), path.read_bytes()) == (TRIES, PHOTO)
 
 
 def test_pauses(path: Path, clock: FakeClock) -> None:
-    """A busy file server is asked again after a moment, not after the hours that it asks for."""
+    """The waits for a busy file server take seconds, not the hours that it asks for."""
     busy = Answer(503, headers={"Retry-After": "7200"})
     with FileServer(busy) as server, pytest.raises(FileUnavailableError):
         FileDownload(MANY).download(server.url, path)
@@ -77,9 +81,21 @@ def test_pauses(path: Path, clock: FakeClock) -> None:
     assert 0 < clock.slept_seconds < 10
 
 
+@pytest.mark.parametrize("first", FAILURES)
+@pytest.mark.parametrize("second", FAILURES)
+@pytest.mark.parametrize("third", FAILURES)
+def test_most_requests(path: Path, first: Answer, second: Answer, third: Answer) -> None:
+    """A file costs three requests at most, whichever way each of them fails."""
+    answers = (first, second, third, WHOLE)
+    with FileServer(*answers) as server, pytest.raises(FileUnavailableError):
+        FileDownload(MANY).download(server.url, path)
+
+    assert len(server.requests) == TRIES
+
+
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_failure_that_stays(path: Path, status: int) -> None:
-    """A file server that goes on failing ends the download, which says its status."""
+    """If a file server keeps failing, the error gives its status."""
     with FileServer(Answer(status)) as server, pytest.raises(FileUnavailableError) as one:
         FileDownload(MANY).download(server.url, path)
 
@@ -90,7 +106,7 @@ def test_failure_that_stays(path: Path, status: int) -> None:
 
 
 def test_connection_that_is_cut_again_and_again(path: Path) -> None:
-    """A file that never arrives whole is not there, and nothing of it is left."""
+    """A file that never arrives whole leaves nothing on the disk."""
     with FileServer(CUT) as server, pytest.raises(FileUnavailableError) as raised:
         FileDownload(MANY).download(server.url, path)
 
@@ -100,7 +116,7 @@ def test_connection_that_is_cut_again_and_again(path: Path) -> None:
 
 
 def test_connection_that_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file server that is not there is tried as often as one that fails."""
+    """A file server that cannot be reached gets as many tries as one that fails."""
     tries = []
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
@@ -122,7 +138,7 @@ def test_connection_that_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
 def test_address_that_has_expired(path: Path, status: int) -> None:
-    """What an expired address answers is not tried again: another address may help."""
+    """A refusal of an expired URL gets no further try. A new URL may help."""
     with FileServer(Answer(status)) as server, pytest.raises(FileUnavailableError) as raised:
         FileDownload(MANY).download(server.url, path)
 
@@ -133,7 +149,7 @@ def test_address_that_has_expired(path: Path, status: int) -> None:
 
 @pytest.mark.parametrize("status", [402, 405, 451])
 def test_other_refusal(path: Path, status: int) -> None:
-    """No other address helps against other refusals."""
+    """A new URL does not help against other refusals."""
     with FileServer(Answer(status)) as server, pytest.raises(FileUnavailableError) as raised:
         FileDownload(MANY).download(server.url, path)
 
@@ -142,7 +158,7 @@ def test_other_refusal(path: Path, status: int) -> None:
 
 @pytest.mark.parametrize(("most_bytes", "fits"), [(len(PHOTO), True), (len(PHOTO) - 1, False)])
 def test_bound_of_size(path: Path, most_bytes: int, *, fits: bool) -> None:
-    """A file of the bound's size is written; of a larger one nothing is left."""
+    """A file of the largest size is written. A larger one leaves nothing."""
     with FileServer(WHOLE) as server:
         if fits:
             assert FileDownload(most_bytes).download(server.url, path) == most_bytes
@@ -155,13 +171,13 @@ def test_bound_of_size(path: Path, most_bytes: int, *, fits: bool) -> None:
 
 
 def test_address_that_is_none(path: Path) -> None:
-    """What is no address fails as a download does."""
+    """An invalid URL fails as a failed download."""
     with pytest.raises(FileUnavailableError, match=r"the download failed \(InvalidURL\)"):
         FileDownload(MANY).download("http://", path)
 
 
 def test_nothing_is_told_of_the_address(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Neither a failure nor the log holds a file's address or name."""
+    """Neither the error nor the log contains a file's URL or name."""
     caplog.set_level("INFO")
     with FileServer(Answer(500)) as server, pytest.raises(FileUnavailableError) as failed:
         FileDownload(MANY).download(server.url, path)
@@ -174,11 +190,11 @@ def test_nothing_is_told_of_the_address(path: Path, caplog: pytest.LogCaptureFix
 
 
 class AbandonedError(Exception):
-    """What a pulse raises in these tests."""
+    """The error that stops downloads in these tests."""
 
 
 def test_abandoned_download(path: Path) -> None:
-    """A download ends in the middle when nobody reads any more, and leaves nothing."""
+    """A download that is stopped leaves nothing."""
 
     def pulse() -> None:
         raise AbandonedError
@@ -190,8 +206,23 @@ def test_abandoned_download(path: Path) -> None:
     assert files_in(path.parent) == []
 
 
+def test_abandoned_wait(path: Path, clock: FakeClock) -> None:
+    """A download that is stopped does not finish its wait."""
+    pulses = iter([None, None])
+
+    def pulse() -> None:
+        if next(pulses, AbandonedError) is AbandonedError:
+            raise AbandonedError
+
+    with FileServer(Answer(503), WHOLE) as server, pytest.raises(AbandonedError):
+        FileDownload(MANY, pulse).download(server.url, path)
+
+    assert len(server.requests) == 1
+    assert clock.slept_seconds < 1
+
+
 def test_place_that_cannot_be_written(path: Path) -> None:
-    """A file that the disk does not take is not there, and the reason holds no path."""
+    """If the disk refuses a file, the error contains no path."""
     path.parent.write_text("a file in the folder's place", "utf-8")
     with FileServer(WHOLE) as server, pytest.raises(FileUnavailableError) as caught:
         FileDownload(MANY).download(server.url, path)

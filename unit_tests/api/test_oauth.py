@@ -124,7 +124,7 @@ def bases_for(*tokens: str) -> Callable[[requests.PreparedRequest, Any], dict[st
 
 
 def saved_tokens(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str]]:
-    """The tokens that Airbyte was told to save."""
+    """The tokens that Airbyte received to save."""
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line]
     credentials = [
         said["control"]["connectorConfig"]["config"]["credentials"]
@@ -166,7 +166,7 @@ def test_no_usable_token(site: Site, clock: FakeClock, credentials: dict[str, ob
 def test_new_tokens_are_written_into_the_settings(
     site: Site, clock: FakeClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """New tokens are in the mapping that Airbyte gave, and Airbyte is told of them."""
+    """New tokens are in Airbyte's mapping, and Airbyte receives them."""
     raw_config = a_raw_config()
     an_authenticator(raw_config, clock).get_access_token()
     credentials = raw_config["credentials"]
@@ -193,7 +193,7 @@ def test_each_refresh_token_once(site: Site, clock: FakeClock) -> None:
 
 
 def test_client_with_a_secret(site: Site, clock: FakeClock) -> None:
-    """A client with a secret shows it in a Basic header, and not in the form."""
+    """A client with a secret sends it in a Basic header, not in the form."""
     an_authenticator(a_raw_config(), clock).get_access_token()
     (request,) = site.requests
 
@@ -205,7 +205,7 @@ def test_client_with_a_secret(site: Site, clock: FakeClock) -> None:
 
 @pytest.mark.parametrize("secret", [None, "", " "])
 def test_public_client(site: Site, clock: FakeClock, secret: str | None) -> None:
-    """A client without a secret names itself in the form, and sends no header and no secret."""
+    """A client without a secret sends its id in the form, and no header."""
     an_authenticator(a_raw_config(client_secret=secret), clock).get_access_token()
     (request,) = site.requests
 
@@ -230,7 +230,7 @@ def test_timeout(site: Site, clock: FakeClock) -> None:
 def test_moved_address(
     airtable: requests_mock.Mocker, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """AIRTABLE_API_URL moves the token endpoint, too."""
+    """AIRTABLE_API_URL also moves the token endpoint."""
     monkeypatch.setenv(API_URL_VARIABLE, "http://127.0.0.1:8080/proxy/")
     airtable.post("http://127.0.0.1:8080/proxy/oauth2/v1/token", json={"access_token": "oaaX"})
 
@@ -238,19 +238,19 @@ def test_moved_address(
 
 
 def test_address_that_is_none(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An AIRTABLE_API_URL that is no address is refused by its name."""
+    """The error about an invalid AIRTABLE_API_URL names it."""
     monkeypatch.setenv(API_URL_VARIABLE, "airtable.com")
 
     with pytest.raises(InvalidConfigError, match="AIRTABLE_API_URL"):
         an_authenticator(a_raw_config(), clock)
 
 
-@pytest.mark.parametrize("told", [None, "soon", 0, -5, 1e400, float("nan"), 1e300, [3600]])
-def test_lifetime_that_is_not_told(
-    airtable: requests_mock.Mocker, clock: FakeClock, told: object
+@pytest.mark.parametrize("expires_in", [None, "soon", 0, -5, 1e400, float("nan"), 1e300, [3600]])
+def test_lifetime_that_cannot_be_used(
+    airtable: requests_mock.Mocker, clock: FakeClock, expires_in: object
 ) -> None:
-    """Where an answer tells no lifetime, an hour is taken."""
-    body = json.dumps({"access_token": "oaaX", "refresh_token": "oarX", "expires_in": told})
+    """If an answer has no usable lifetime, it is an hour."""
+    body = json.dumps({"access_token": "oaaX", "refresh_token": "oarX", "expires_in": expires_in})
     airtable.post(TOKEN_URL, text=body.replace("NaN", "null").replace("Infinity", "null"))
     authenticator = an_authenticator(a_raw_config(), clock)
     authenticator.get_access_token()
@@ -263,7 +263,7 @@ def test_lifetime_that_is_not_told(
 def test_answer_without_refresh_token(
     airtable: requests_mock.Mocker, clock: FakeClock, refresh_token: object
 ) -> None:
-    """The refresh token stays where an answer gives none."""
+    """The refresh token stays if an answer has none."""
     airtable.post(TOKEN_URL, json={"access_token": "oaaX", "refresh_token": refresh_token})
     raw_config = a_raw_config()
     an_authenticator(raw_config, clock).get_access_token()
@@ -304,7 +304,7 @@ def test_refusal(
     error_type: str,
     error: type[AirtableError],
 ) -> None:
-    """A lost grant is the user's to mend, a failing endpoint is not; each says in which step."""
+    """A lost grant is a config error, a failing endpoint is not. Both errors name the step."""
     airtable.post(TOKEN_URL, status_code=status, json={"error": error_type})
 
     with pytest.raises(AirtableError) as caught:
@@ -319,7 +319,7 @@ def test_refusal(
 def test_no_connection(
     airtable: requests_mock.Mocker, clock: FakeClock, failure: type[Exception]
 ) -> None:
-    """A connection that fails is tried again, and ends as what a later sync may cure."""
+    """A failed connection gets more tries, and ends in a transient error."""
     airtable.post(TOKEN_URL, exc=failure)
 
     with pytest.raises(AirtableUnavailableError):
@@ -331,7 +331,7 @@ def test_no_connection(
 def test_endpoint_that_recovers(
     site: Site, airtable: requests_mock.Mocker, clock: FakeClock
 ) -> None:
-    """A renewal that works in the second try is none that failed."""
+    """A renewal that works in the second try has not failed."""
     answers: list[Any] = [{"status_code": 503}, {"json": {"access_token": "oaaX"}}]
     airtable.post(TOKEN_URL, answers)
 
@@ -341,7 +341,7 @@ def test_endpoint_that_recovers(
 def test_lost_grant_is_not_asked_for_again(
     airtable: requests_mock.Mocker, clock: FakeClock
 ) -> None:
-    """A lost grant stays lost for the run, and each caller has an error of its own."""
+    """A lost grant stays lost for the run. Each caller gets an error of its own."""
     airtable.post(TOKEN_URL, status_code=400, json={"error": "invalid_grant"})
     client = a_client(an_authenticator(a_raw_config(), clock), clock)
     caught = []
@@ -357,7 +357,7 @@ def test_lost_grant_is_not_asked_for_again(
 def test_failure_is_tried_again_by_later_callers(
     airtable: requests_mock.Mocker, clock: FakeClock
 ) -> None:
-    """Who comes after a failure of the endpoint tries anew."""
+    """A caller that comes after a failed renewal tries again."""
     body: dict[str, Any] = {"access_token": "oaaX"}
     airtable.post(TOKEN_URL, [{"status_code": 500}] * 5 + [{"json": body}])
     authenticator = an_authenticator(a_raw_config(), clock)
@@ -368,7 +368,7 @@ def test_failure_is_tried_again_by_later_callers(
 
 
 class WatchedLock:
-    """A lock that tells of everyone who comes to it, before they wait."""
+    """A lock that counts the threads that come to it, before they wait."""
 
     def __init__(self) -> None:
         self.lock = RLock()
@@ -380,14 +380,14 @@ class WatchedLock:
         self.lock.acquire()
 
     def __exit__(self, *_: object) -> None:
-        """Give it back."""
+        """Release the lock."""
         self.lock.release()
 
 
 def test_failure_is_shared_by_who_waited(
     airtable: requests_mock.Mocker, clock: FakeClock, mocker: MockerFixture
 ) -> None:
-    """Who waited for a renewal that failed does not make the same tries once more."""
+    """A thread that waited for a failed renewal does not repeat it."""
     authenticator = an_authenticator(a_raw_config(), clock)
     lock = WatchedLock()
     mocker.patch.object(authenticator, "_token_refresh_lock", lock)
@@ -423,7 +423,7 @@ def test_renewals_are_held(
     mocker: MockerFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A process that is to end waits for a renewal, to its message, and has no other begin."""
+    """A process that ends waits for a renewal and its message, and starts no other."""
     mocker.patch.object(OauthAuthenticator, "_token_refresh_lock", RLock())
     asked, may_answer = Event(), Event()
 
@@ -449,7 +449,7 @@ def test_renewals_are_held(
 def test_refused_token_is_renewed(
     site: Site, airtable: requests_mock.Mocker, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A 401 renews the token once, and the call goes on; the log tells it in one line."""
+    """A 401 renews the token once, and the call goes on. The log has one line about it."""
     caplog.set_level(logging.INFO)
     raw_config = a_raw_config(access_token=SAVED, token_expiry_date=SOON)
     client = a_client(an_authenticator(raw_config, clock), clock)
@@ -458,7 +458,7 @@ def test_refused_token_is_renewed(
     assert client.list_bases() == []
     assert len(site.forms) == 1
     told = [record.getMessage() for record in caplog.records if record.name.startswith("airbyte")]
-    assert told == ["Airtable: the OAuth tokens were renewed; Airbyte was given them to save."]
+    assert told == ["Airtable: renewed the OAuth tokens and gave them to Airbyte to save."]
     assert client.backoff_strategy.retries == 1
 
 
@@ -484,7 +484,7 @@ def test_refusal_under_concurrency(
 
 
 def test_refused_for_good(site: Site, airtable: requests_mock.Mocker, clock: FakeClock) -> None:
-    """When a renewed token is refused as well, the call fails, and others renew it no more."""
+    """If Airtable also refuses the renewed token, the call fails, and no other call renews it."""
     raw_config = a_raw_config(access_token=SAVED, token_expiry_date=SOON)
     client = a_client(an_authenticator(raw_config, clock), clock)
     airtable.get(f"{API}/meta/bases", json=bases_for())
@@ -529,7 +529,7 @@ def test_expired_while_refused(site: Site, clock: FakeClock) -> None:
 def test_refused_by_where_it_was_sent_on_to(
     site: Site, airtable: requests_mock.Mocker, clock: FakeClock
 ) -> None:
-    """After a redirect to another host, which is sent no token, a 401 does not go on for ever."""
+    """A 401 after a redirect to another host, which gets no token, ends after few tries."""
     raw_config = a_raw_config(access_token=SAVED, token_expiry_date=SOON)
     client = a_client(an_authenticator(raw_config, clock), clock)
     airtable.get(f"{API}/meta/bases", status_code=302, headers={"Location": "https://else.where/"})
@@ -542,7 +542,7 @@ def test_refused_by_where_it_was_sent_on_to(
 
 
 def test_end_of_tries() -> None:
-    """A call whose token is replaced again and again ends some time."""
+    """A call whose token is replaced repeatedly ends after few tries."""
     response = requests.Response()
     response.status_code = 401
 
@@ -551,7 +551,7 @@ def test_end_of_tries() -> None:
 
 
 def test_new_tokens_are_masked(site: Site, clock: FakeClock) -> None:
-    """The CDK masks tokens that were got in mid-run."""
+    """The CDK masks tokens from a renewal."""
     an_authenticator(a_raw_config(), clock).get_access_token()
 
     assert filter_secrets("oaaNew1 and oarNew1") == "**** and ****"
@@ -560,7 +560,7 @@ def test_new_tokens_are_masked(site: Site, clock: FakeClock) -> None:
 def test_log_of_a_failing_renewal(
     airtable: requests_mock.Mocker, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A renewal that fails leaves no address, no answer and no secret in the log."""
+    """A failed renewal logs no URL, no answer and no secret."""
     for name in ("", "airbyte", "backoff"):
         caplog.set_level(logging.DEBUG, name)
     airtable.post(TOKEN_URL, status_code=503, text="quoted secret-5521")

@@ -1,4 +1,4 @@
-"""Converters: what fits is passed or changed without loss, what does not is told."""
+"""Converters change a cell without loss, or report that it does not fit."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ ATTACHMENTS = [
 
 
 def outcome_of(json_schema: Mapping[str, Any], cell: object) -> tuple[bool, Any]:
-    """Convert a cell; gives whether it fits, and the value or what of it fits."""
+    """Convert a cell. Return whether it fits, and its value or the part that fits."""
     try:
         return True, build_converter(json_schema)(cell)
     except CellMisfit as misfit:
@@ -64,7 +64,7 @@ def outcome_of(json_schema: Mapping[str, Any], cell: object) -> tuple[bool, Any]
 
 
 def is_without_loss(cell: object, value: object) -> bool:
-    """Tell whether a cell can be had back from the value that was made of it."""
+    """Return whether the value still holds the whole cell."""
     if as_json(cell) == as_json(value):
         return True
     if isinstance(cell, list) and isinstance(value, list):
@@ -80,7 +80,7 @@ def is_without_loss(cell: object, value: object) -> bool:
 
 @st.composite
 def conversions(draw: st.DrawFn) -> tuple[dict[str, Any], Any]:
-    """Give a JSON schema of the table of field types, nullable or not, or a union, and a cell."""
+    """Draw a JSON schema from the table of field types, nullable or not, or a union, and a cell."""
     json_schema = draw(json_schemas())
     cell = draw(cells_for(json_schema))
     strict = without_some_nulls(json_schema)
@@ -90,7 +90,7 @@ def conversions(draw: st.DrawFn) -> tuple[dict[str, Any], Any]:
 @settings(deadline=None, max_examples=200)
 @given(conversion=conversions())
 def test_what_is_emitted_is_valid(conversion: tuple[dict[str, Any], Any]) -> None:
-    """Whatever Airtable sends, the value in the column is valid for the column's JSON schema."""
+    """For any cell, the value in the column is valid for the column's JSON schema."""
     json_schema, cell = conversion
     fits, value = outcome_of(json_schema, cell)
     is_left_out = not fits and value is None
@@ -101,7 +101,7 @@ def test_what_is_emitted_is_valid(conversion: tuple[dict[str, Any], Any]) -> Non
 @settings(deadline=None, max_examples=200)
 @given(conversion=conversions())
 def test_what_fits_is_without_loss(conversion: tuple[dict[str, Any], Any]) -> None:
-    """A cell that fits can be had back from the value in the column."""
+    """If a cell fits, the value in the column holds the whole cell."""
     json_schema, cell = conversion
     fits, value = outcome_of(json_schema, cell)
 
@@ -111,7 +111,7 @@ def test_what_fits_is_without_loss(conversion: tuple[dict[str, Any], Any]) -> No
 @settings(deadline=None, max_examples=120)
 @given(conversion=conversions())
 def test_conversion_is_idempotent(conversion: tuple[dict[str, Any], Any]) -> None:
-    """A value that went through a converter goes through it again unchanged."""
+    """Converting a value a second time leaves it unchanged."""
     json_schema, cell = conversion
     _, value = outcome_of(json_schema, cell)
 
@@ -124,7 +124,7 @@ def test_conversion_is_idempotent(conversion: tuple[dict[str, Any], Any]) -> Non
 @settings(deadline=None, max_examples=60)
 @given(conversion=conversions())
 def test_cell_itself_stays(conversion: tuple[dict[str, Any], Any]) -> None:
-    """Converting leaves the cell as Airtable sent it, since it may go to `_airtable_errors`."""
+    """Converting does not change the cell itself, because `_airtable_errors` may need it."""
     json_schema, cell = conversion
     before = as_json(cell)
     outcome_of(json_schema, cell)
@@ -140,7 +140,7 @@ def test_cell_itself_stays(conversion: tuple[dict[str, Any], Any]) -> None:
     ids=as_json,
 )
 def test_untyped_column_takes_all(json_schema: dict[str, Any], cell: object) -> None:
-    """A column without one type passes every cell as it is."""
+    """A column without a type accepts every cell as it is."""
     assert outcome_of(json_schema, cell) == (True, cell)
 
 
@@ -149,7 +149,7 @@ def test_untyped_column_takes_all(json_schema: dict[str, Any], cell: object) -> 
     ["2024-01-01", "2024-02-29", "1900-02-28", "0001-01-01", "9999-12-31"],
 )
 def test_date(cell: str) -> None:
-    """A calendar date passes."""
+    """A calendar date fits."""
     assert outcome_of(DATE, cell) == (True, cell)
 
 
@@ -181,7 +181,7 @@ def test_date(cell: str) -> None:
     ],
 )
 def test_no_date(cell: object) -> None:
-    """What is no date of the calendar, written in full and in ASCII, does not fit."""
+    """Only a full calendar date in ASCII fits."""
     assert outcome_of(DATE, cell) == (False, None)
 
 
@@ -198,7 +198,7 @@ def test_no_date(cell: object) -> None:
     ],
 )
 def test_date_time(cell: str) -> None:
-    """An instant with its zone passes, with or without fractions of seconds."""
+    """A time with its zone fits, with or without fractions of seconds."""
     assert outcome_of(DATE_TIME, cell) == (True, cell)
 
 
@@ -233,7 +233,7 @@ def test_date_time(cell: str) -> None:
     ],
 )
 def test_no_date_time(cell: object) -> None:
-    """What is no instant, or leaves its zone open, does not fit."""
+    """A text that is not a time, or a time without a zone, does not fit."""
     assert outcome_of(DATE_TIME, cell) == (False, None)
 
 
@@ -252,14 +252,14 @@ def test_no_date_time(cell: object) -> None:
     ],
 )
 def test_text(cell: object, text: str) -> None:
-    """Text passes, anything else is written as JSON text."""
+    """Text fits. Any other value becomes JSON text."""
     assert outcome_of(TEXT, cell) == (True, text)
 
 
 @pytest.mark.parametrize("json_type", ["string", "number", "integer", "boolean", "object", "array"])
 @pytest.mark.parametrize("cell", [{"error": "#ERROR!"}, {"specialValue": "Infinity"}])
 def test_error_value_fits_no_type(json_type: str, cell: dict[str, str]) -> None:
-    """Airtable's error values fit no typed column, an object's neither."""
+    """Airtable's error values fit no typed column, not even one of objects."""
     assert outcome_of({"type": ["null", json_type]}, cell) == (False, None)
 
 
@@ -271,7 +271,7 @@ def test_number_that_warehouses_cannot_hold(limit: float) -> None:
 
 @pytest.mark.parametrize("number", [0, 0.0, 9.99e28, -9.99e28, 2**64 - 1, 5e-324])
 def test_number(number: float) -> None:
-    """A number passes as it is, whole or not."""
+    """A number stays as it is, whole or not."""
     fits, value = outcome_of(NUMBER, number)
 
     assert (True, as_json(number)) == (fits, as_json(value))
@@ -281,7 +281,7 @@ def test_number(number: float) -> None:
     ("cell", "integer"), [(7, 7), (7.0, 7), (-0.0, 0), (2**63 - 1, 2**63 - 1), (-(2**63), -(2**63))]
 )
 def test_integer(cell: float, integer: int) -> None:
-    """An integer of 64 bits passes, and a float that is one becomes one."""
+    """An integer of 64 bits fits. A float with a whole value becomes an integer."""
     fits, value = outcome_of(INTEGER, cell)
 
     assert (True, as_json(integer)) == (fits, as_json(value))
@@ -297,7 +297,7 @@ def test_no_integer(cell: object) -> None:
     ("cell", "boolean"), [(True, True), (False, False), (1, True), (0, False), (1.0, True)]
 )
 def test_boolean(cell: object, *, boolean: bool) -> None:
-    """A boolean passes, and 1 and 0 become one."""
+    """A boolean fits, and 1 and 0 become booleans."""
     fits, value = outcome_of(BOOLEAN, cell)
 
     assert (True, as_json(boolean)) == (fits, as_json(value))
@@ -305,13 +305,13 @@ def test_boolean(cell: object, *, boolean: bool) -> None:
 
 @pytest.mark.parametrize("cell", [2, -1, 0.5, "true", "", [], None])
 def test_no_boolean(cell: object) -> None:
-    """Nothing else stands for a boolean."""
+    """No other value becomes a boolean."""
     assert outcome_of(BOOLEAN, cell) == (False, None)
 
 
 @pytest.mark.parametrize("json_schema", [TEXT, {"type": "string"}])
 def test_attachments_in_a_text_column(json_schema: dict[str, Any]) -> None:
-    """In a catalog of Airbyte's own connector attachments are text: it is their JSON."""
+    """Attachments in a column of text, as in Airbyte's own connector, become JSON text."""
     _, text = outcome_of(json_schema, ATTACHMENTS)
 
     assert json.loads(text) == ATTACHMENTS
@@ -334,21 +334,21 @@ def test_attachments_in_a_text_column(json_schema: dict[str, Any]) -> None:
 def test_union_takes_the_first_type_that_fits(
     names: tuple[str, ...], cell: object, value: object
 ) -> None:
-    """Of several types the first that fits is taken, and text, which takes all, at last."""
+    """The first type that fits applies. Text comes last because it accepts everything."""
     fits, converted = outcome_of({"type": ["null", *names]}, cell)
 
     assert (True, as_json(value)) == (fits, as_json(converted))
 
 
 def test_union_that_takes_a_date_or_a_number() -> None:
-    """A format holds for text in a union, too."""
+    """A format also applies to text in a union."""
     union = {"type": ["null", "string", "number"], "format": "date"}
 
     assert outcome_of(union, "18 November") == (False, None)
 
 
 def test_union_of_which_no_type_fits() -> None:
-    """Where no type fits, what fits is that of the first type."""
+    """If no type fits, the part that fits is that of the first type."""
     union = {"type": ["array", "number"], "items": NUMBER}
 
     assert outcome_of(union, [1, "2"]) == (False, [1, None])
@@ -356,7 +356,7 @@ def test_union_of_which_no_type_fits() -> None:
 
 @pytest.mark.parametrize("null", [{"type": "null"}, {"type": ["null"]}])
 def test_column_of_nothing_but_null(null: dict[str, Any]) -> None:
-    """A column that can only be null takes no cell."""
+    """A column that can only be null accepts no cell."""
     assert outcome_of(null, "Acme Ltd") == (False, None)
 
 
@@ -370,7 +370,7 @@ def test_column_of_nothing_but_null(null: dict[str, Any]) -> None:
     ],
 )
 def test_elements_that_cannot_be_null(cell: list[Any], fitting: list[Any]) -> None:
-    """Where elements cannot be null, those that do not fit are left out."""
+    """If elements cannot be null, the array leaves out those that do not fit."""
     json_schema = {"type": "array", "items": {"type": "string"}}
 
     assert outcome_of(json_schema, cell) == (False, fitting)
@@ -378,49 +378,49 @@ def test_elements_that_cannot_be_null(cell: list[Any], fitting: list[Any]) -> No
 
 @pytest.mark.parametrize("items", [None, True, [], {}, [{"type": "string"}]])
 def test_array_of_anything(items: object) -> None:
-    """An array whose items are not described takes every element as it is."""
+    """An array without a schema for its items accepts every element as it is."""
     cell = [1, "a", None, [2], {"error": "#ERROR!"}]
 
     assert outcome_of({"type": "array", "items": items}, cell) == (True, cell)
 
 
 def test_array_of_arrays_keeps_its_nesting() -> None:
-    """Where a catalog nests arrays, as Airbyte's own connector does, nested cells fit."""
+    """Nested cells fit if the catalog nests arrays, as that of Airbyte's own connector does."""
     json_schema = {"type": "array", "items": TEXTS}
 
     assert outcome_of(json_schema, [["a"], ["b", "c"]]) == (True, [["a"], ["b", "c"]])
 
 
 def test_flat_cell_in_an_array_of_arrays() -> None:
-    """In a catalog that nests it, each value of a flat lookup is an array of its own."""
+    """If the catalog nests arrays, each value of a flat lookup becomes an array of one."""
     json_schema = {"type": "array", "items": TEXTS}
 
     assert outcome_of(json_schema, ["a", ["b"]]) == (True, [["a"], ["b"]])
 
 
 def test_error_in_an_array_of_arrays() -> None:
-    """An error is not a value that could be an array's only one."""
+    """An error does not become an array of one."""
     json_schema = {"type": "array", "items": TEXTS}
 
     assert outcome_of(json_schema, [{"error": "#ERROR!"}, ["b"]]) == (False, [None, ["b"]])
 
 
 def test_member_that_cannot_be_null_and_does_not_fit() -> None:
-    """A member of an object that neither fits nor may be null is left out."""
+    """An object leaves out a member that does not fit and cannot be null."""
     json_schema = {"type": "object", "properties": {"size": {"type": "number"}, "type": TEXT}}
 
     assert outcome_of(json_schema, {"size": "0", "type": "a"}) == (False, {"type": "a"})
 
 
 def test_member_that_is_null_and_cannot_be() -> None:
-    """A null member that may not be one is left out."""
+    """An object leaves out a null member that cannot be null."""
     json_schema = {"type": "object", "properties": {"size": {"type": "number"}, "type": TEXT}}
 
     assert outcome_of(json_schema, {"size": None, "type": None}) == (False, {"type": None})
 
 
 def test_member_of_which_a_part_fits() -> None:
-    """Of a member that fits in part, that part is kept."""
+    """If a part of a member fits, the object keeps that part."""
     json_schema = {"type": "object", "properties": {"sizes": {"type": "array", "items": NUMBER}}}
 
     assert outcome_of(json_schema, {"sizes": [1, "2"]}) == (False, {"sizes": [1, None]})
@@ -428,7 +428,7 @@ def test_member_of_which_a_part_fits() -> None:
 
 @pytest.mark.parametrize("properties", [None, [], {"size": True}, {"size": None}])
 def test_object_of_anything(properties: object) -> None:
-    """An object whose members are not described takes every member as it is."""
+    """An object without a schema for its members accepts every member as it is."""
     cell = {"size": [1, None], "error": None}
 
     assert outcome_of({"type": "object", "properties": properties}, cell) == (True, cell)
@@ -445,7 +445,7 @@ def test_object_of_anything(properties: object) -> None:
     ],
 )
 def test_types_of(declared: object, types: list[str]) -> None:
-    """The types of a JSON schema are those besides null, in its order."""
+    """The types of a JSON schema come in its order, without null."""
     assert types_of({"type": declared}) == types
 
 

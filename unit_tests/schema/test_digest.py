@@ -1,4 +1,4 @@
-"""A change of what columns are made of is seen, and nothing else is."""
+"""The digest of columns shows edits that can change cells, and no others."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def replaced(field: Mapping[str, Any], **others: object) -> tuple[Mapping[str, A
     ],
 )
 def test_change(after: tuple[Mapping[str, Any], ...]) -> None:
-    """A column that is new or made of something else is a change."""
+    """A new column, or a new definition of one, is a change."""
     assert has_changed(BEFORE, digest_of(*after))
 
 
@@ -169,12 +169,12 @@ def test_change(after: tuple[Mapping[str, Any], ...]) -> None:
     ],
 )
 def test_no_change(after: tuple[Mapping[str, Any], ...]) -> None:
-    """What cannot have changed a cell that was read is no change."""
+    """An edit that cannot change a cell is no change."""
     assert not has_changed(BEFORE, digest_of(*after))
 
 
 def test_choice_of_a_formula() -> None:
-    """A formula may give choices; a renamed one is a change, an added one is none."""
+    """A formula may result in choices. A renamed choice is a change, an added one is not."""
     formula = with_options(TOTAL, result=SELECT)
     before = digest_of(formula)
 
@@ -183,19 +183,19 @@ def test_choice_of_a_formula() -> None:
 
 
 def test_choice_added_and_renamed_later() -> None:
-    """A choice that was added is known from then on, so that its renaming is a change."""
+    """The digest includes an added choice, so renaming it later is a change."""
     before = digest_of(with_choices(STATUS, OPEN, LATE))
 
     assert has_changed(before, digest_of(with_choices(STATUS, OPEN, {**LATE, "name": "Overdue"})))
 
 
 def test_deselected_column() -> None:
-    """A column that is not selected any more is no change."""
+    """A column that is deselected is no change."""
     assert not has_changed(BEFORE, digest_of(*WHOLE, without=("price",)))
 
 
 def test_newly_selected_column() -> None:
-    """A column that is selected anew is a change: earlier records lack it."""
+    """A column that is selected again is a change, because earlier records lack it."""
     assert has_changed(digest_of(*WHOLE, without=("price",)), BEFORE)
 
 
@@ -215,7 +215,7 @@ def test_renamed_field() -> None:
     ids=["formula", "type"],
 )
 def test_change_behind_a_formula(changed: Mapping[str, Any]) -> None:
-    """A change of what a formula is computed from is one of its column, selected or not."""
+    """An edit of a field that a formula uses is a change, even if that field is not selected."""
     double = a_field(
         "formula",
         field_id="fldDouble00000001",
@@ -230,7 +230,7 @@ def test_change_behind_a_formula(changed: Mapping[str, Any]) -> None:
 
 
 def test_configured_type() -> None:
-    """A column that was configured with another type is a change: its values are others."""
+    """A column with another type in the catalog is a change, because its values differ."""
     assert has_changed(
         BEFORE,
         digest_of(*WHOLE, changed={"price": {"type": ["null", "string"]}}),
@@ -250,12 +250,12 @@ def test_words_of_a_configured_column() -> None:
 
 
 def test_shape() -> None:
-    """The digest is eight digits a column and six a choice, whatever the table."""
+    """The digest has eight digits for each column and six for each choice."""
     assert len(digest_of(NAME, STATUS)) == 8 + 1 + 8 + 1 + 2 * 6
 
 
 def test_no_columns() -> None:
-    """A stream of system columns alone has an empty digest, to which nothing can have changed."""
+    """A stream with only system columns has an empty digest, which never changes."""
     assert (digest_of(), has_changed(BEFORE, "")) == ("", False)
 
 
@@ -271,7 +271,7 @@ def test_order_says_nothing(generated: list[dict[str, Any]], randomness: Any) ->
 
 @given(st.lists(fields(), max_size=5, unique_by=lambda field: field["id"]))
 def test_same_table(generated: list[dict[str, Any]]) -> None:
-    """Whatever the table, it has not changed from itself."""
+    """No table differs from itself."""
     digest = digest_of(*generated)
 
     assert not has_changed(digest, digest_of(*generated))
@@ -284,7 +284,7 @@ def test_any_options(
     options: Any,  # noqa: ANN401 - JSON
     choices: Any,  # noqa: ANN401 - JSON
 ) -> None:
-    """Whatever Airtable says of a field, it has a digest."""
+    """Any description of a field has a digest."""
     field: Any = {"id": field_id, "type": field_type, "options": options}
     select: Any = {"id": field_id, "type": field_type, "options": {"choices": choices}}
 
@@ -294,6 +294,6 @@ def test_any_options(
 
 @given(st.text(), st.text())
 def test_any_saved_digest(old: str, new: str) -> None:
-    """Whatever stands in a state, there is an answer, and nothing differs from itself."""
+    """Any text in a state can be compared, and no text differs from itself."""
     assert has_changed(old, new) in (True, False)
     assert not has_changed(old, old)

@@ -1,4 +1,4 @@
-"""From a token to tables, against a client that answers from a table of its own."""
+"""Discovery of bases and tables, with a fake client."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from source_airtable.errors import (
 )
 from source_airtable.schema.discovery import (
     Discovery,
-    base_marks,
+    base_id_and_name,
+    describe_base,
     select,
-    table_marks,
-    told_base,
+    table_id_and_name,
 )
 from unit_tests.builders import TOKEN, a_config
 from unit_tests.fake_client import FakeClient
@@ -44,7 +44,7 @@ ORDERS = a_table_answer(a_field("autoNumber", name="No."), id="tblOrders0rders00
 
 
 def an_account(schemas: Mapping[str, Any], bases: Any = None) -> FakeClient:  # noqa: ANN401
-    """Build a client that sees bases with these tables, or the error that reading them ends in."""
+    """Build a client that sees bases with these tables, or with an error instead of tables."""
     known = {base["id"]: base for base in (CRM, SHOP, SHARED)}
     return FakeClient([known[base_id] for base_id in schemas] if bases is None else bases, schemas)
 
@@ -55,13 +55,13 @@ def a_discovery(client: FakeClient, **settings: object) -> Discovery:
 
 
 def names_of(discovery: Discovery) -> list[str]:
-    """Discover, and give base and table names."""
+    """Discover, and return the names of bases and tables."""
     return [f"{table.base_name}/{table.table_name}" for table in discovery.discover()]
 
 
 def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Give the texts of all warnings."""
-    return [told.getMessage() for told in caplog.records if told.levelno == logging.WARNING]
+    """Return the texts of all warnings."""
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_bases_are_listed_once(client: FakeClient) -> None:
 
 
 def test_order_of_bases_is_kept() -> None:
-    """Tables come in the order of their bases although bases are read at the same time."""
+    """Tables come in the order of their bases, although bases are read in parallel."""
     bases = [{"id": f"app{number:014}", "name": f"Base {number}"} for number in range(60)]
     client = an_account({str(base["id"]): [CONTACTS] for base in bases}, bases)
 
@@ -108,7 +108,7 @@ def test_bases_of_which_one_is_unreadable(client: FakeClient) -> None:
 
 
 def test_no_bases_to_read(client: FakeClient) -> None:
-    """Asking for no base costs no call."""
+    """Reading no base costs no call."""
     contents = a_discovery(client).read_schemas([])
 
     assert (contents.tables, contents.errors, client.calls) == ([], {}, [])
@@ -136,7 +136,7 @@ def test_table_is_selected(client: FakeClient, entry: str) -> None:
 
 
 def test_unknown_base_is_warned_of(client: FakeClient, caplog: pytest.LogCaptureFixture) -> None:
-    """An entry that names no base is warned of, and the others are read."""
+    """Discovery warns about an entry that matches no base, and reads the others."""
     list(a_discovery(client, base_ids=["Shop", "Depot"]).discover())
 
     assert warnings_in(caplog) == [
@@ -145,7 +145,7 @@ def test_unknown_base_is_warned_of(client: FakeClient, caplog: pytest.LogCapture
 
 
 def test_unknown_table_is_warned_of(client: FakeClient, caplog: pytest.LogCaptureFixture) -> None:
-    """An entry that names no table is warned of, and the others are found."""
+    """Discovery warns about an entry that matches no table, and finds the others."""
     list(a_discovery(client, table_ids=["Orders", "tblGone0000000000"]).discover())
 
     assert warnings_in(caplog) == [
@@ -160,7 +160,7 @@ def test_base_without_permission_is_skipped(caplog: pytest.LogCaptureFixture) ->
 
     (warning,) = warnings_in(caplog)
 
-    assert warning.startswith("Base Wiki (appInterface0nly1) is skipped: ")
+    assert warning.startswith("Skipping base Wiki (appInterface0nly1): ")
 
 
 def test_base_without_permission_is_not_read() -> None:
@@ -172,7 +172,7 @@ def test_base_without_permission_is_not_read() -> None:
 
 
 def test_unreadable_base_is_skipped() -> None:
-    """A base that Airtable refuses does not keep the others from being found."""
+    """If Airtable refuses one base, discovery still finds the others."""
     client = an_account({CRM["id"]: AccessDeniedError(status=403), SHOP["id"]: [ORDERS]})
 
     assert names_of(a_discovery(client)) == ["Shop/Orders"]
@@ -201,7 +201,7 @@ def test_unreadable_base_is_not_found() -> None:
 
 @pytest.mark.parametrize("error_class", [AirtableUnavailableError, QuotaExceededError])
 def test_error_that_may_pass_ends_discovery(error_class: type[AirtableError]) -> None:
-    """A base that is merely slow today must not look deleted: discovery fails."""
+    """Discovery fails if a base is down, so that the base does not look deleted."""
     client = an_account({CRM["id"]: [CONTACTS], SHOP["id"]: error_class(status=503)})
 
     with pytest.raises(error_class):
@@ -209,7 +209,7 @@ def test_error_that_may_pass_ends_discovery(error_class: type[AirtableError]) ->
 
 
 def test_odd_base_is_skipped(caplog: pytest.LogCaptureFixture) -> None:
-    """A base of which the schema makes no sense is warned of, and the others are discovered."""
+    """Discovery warns about a base with an odd schema, and finds the others."""
     client = an_account({CRM["id"]: [CONTACTS], SHOP["id"]: ContractError(answer="no tables")})
 
     assert names_of(a_discovery(client)) == ["Sales CRM/Contacts"]
@@ -227,7 +227,7 @@ def test_error_that_may_pass_names_the_base() -> None:
 
 
 def test_refused_token_ends_all() -> None:
-    """A token that is refused for one base is refused for all: no base is skipped for it."""
+    """If Airtable refuses the token for one base, discovery fails and skips no base."""
     client = an_account({CRM["id"]: InvalidTokenError(status=401), SHOP["id"]: [ORDERS]})
     discovery = a_discovery(client)
 
@@ -246,7 +246,7 @@ def test_token_without_scope() -> None:
 
 
 def test_address_that_knows_no_bases() -> None:
-    """A server without a list of bases is not Airtable: it is the address that is wrong."""
+    """If the server has no list of bases, the error blames the address."""
     client = an_account({}, AccessDeniedError(status=404))
 
     with pytest.raises(InvalidConfigError) as raised:
@@ -266,7 +266,7 @@ def test_address_that_knows_no_bases() -> None:
     ids=["bases are listed", "none is listed", "no answer", "listing is refused"],
 )
 def test_what_a_refused_schema_means(bases: object, meant: type[AirtableError]) -> None:
-    """A base that was not listed before is unreadable, unless no base's schema may be seen."""
+    """A refused base counts as not shared, unless the token may read no schema at all."""
     client = an_account({CRM["id"]: AccessDeniedError(status=403)}, bases)
     contents = a_discovery(client).read_schemas([CRM])
 
@@ -275,15 +275,15 @@ def test_what_a_refused_schema_means(bases: object, meant: type[AirtableError]) 
 
 @pytest.mark.parametrize("bases", [[], [{"name": "Shop"}], [{"id": None}]])
 def test_no_base_is_visible(bases: object) -> None:
-    """A token that sees no base that could be asked for is told so."""
+    """If the token sees no base, the error says so."""
     with pytest.raises(NoBaseError) as raised:
         list(a_discovery(an_account({}, bases)).discover())
 
     assert raised.value.facts["reason"] == "the token is valid, but no base is shared with it"
 
 
-NO_TABLE = "the setting table_ids selects no table of the selected bases"
-NO_BASE = "none of the selected bases has a table that can be read, see the warnings above"
+NO_TABLE = "the setting table_ids matches no table of the selected bases"
+NO_BASE = "none of the selected bases has a table that can be read; see the warnings above"
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ NO_BASE = "none of the selected bases has a table that can be read, see the warn
 def test_nothing_is_left(
     schemas: dict[str, object], settings: dict[str, object], reason: str
 ) -> None:
-    """Where no table is left, the error says what took the last one away."""
+    """If no table is left, the error says why."""
     with pytest.raises(NoBaseError) as raised:
         list(a_discovery(an_account(schemas), **settings).discover())
 
@@ -308,7 +308,7 @@ def test_nothing_is_left(
 
 
 def test_tables_come_before_all_bases_are_read() -> None:
-    """The tables of a base are given before a later base is known to fail."""
+    """Discovery yields the tables of a base before a later base fails."""
     client = an_account({CRM["id"]: [CONTACTS], SHOP["id"]: AirtableUnavailableError(status=503)})
     first = next(a_discovery(client).discover())
 
@@ -318,21 +318,21 @@ def test_tables_come_before_all_bases_are_read() -> None:
 def test_entry_that_only_one_base_knows(
     client: FakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An entry for tables that some base knows is not warned of because another does not."""
+    """There is no warning about an entry that matches a table in any base."""
     list(a_discovery(client, table_ids=["Contacts", "Orders"]).discover())
 
     assert warnings_in(caplog) == []
 
 
 def test_malformed_table_is_left_out() -> None:
-    """A table without an id is left out, the others are found."""
+    """Discovery leaves out a table without an id, and finds the others."""
     client = an_account({CRM["id"]: [{"name": "No id"}, CONTACTS]})
 
     assert names_of(a_discovery(client)) == ["Sales CRM/Contacts"]
 
 
 def test_malformed_fields_do_not_end_discovery() -> None:
-    """A table whose fields make no sense is found, with those that do."""
+    """Discovery finds a table with odd fields, and keeps its other fields."""
     hostile = a_table_answer(fields=[None, {"id": 7}, a_field(name="///"), {"id": "fldX"}])
     (table,) = a_discovery(an_account({CRM["id"]: [hostile]})).discover()
 
@@ -358,44 +358,44 @@ def test_selection_by_name_takes_all_of_that_name() -> None:
     """Names of bases are not unique: an entry selects every base of the name."""
     bases: list[Any] = [{"id": "appA", "name": "Shop"}, {"id": "appB", "name": "SHOP"}]
 
-    assert select(bases, ["shop"], base_marks) == (bases, [])
+    assert select(bases, ["shop"], base_id_and_name) == (bases, [])
 
 
 def test_selection_ignores_spaces_around_names() -> None:
     """Spaces that a name in Airtable begins or ends with do not matter."""
     bases: list[Any] = [{"id": "appA", "name": " Shop "}]
 
-    assert select(bases, ["Shop"], base_marks) == (bases, [])
+    assert select(bases, ["Shop"], base_id_and_name) == (bases, [])
 
 
 def test_selection_in_another_script() -> None:
     """Names match in any case in every script."""
     bases: list[Any] = [{"id": "appA", "name": "Straße"}]
 
-    assert select(bases, ["STRASSE"], base_marks) == (bases, [])
+    assert select(bases, ["STRASSE"], base_id_and_name) == (bases, [])
 
 
 def test_ids_match_in_their_case_only() -> None:
     """Ids differ by case."""
     bases: list[Any] = [{"id": "appA", "name": "Shop"}]
 
-    assert select(bases, ["appa"], base_marks) == ([], ["appa"])
+    assert select(bases, ["appa"], base_id_and_name) == ([], ["appa"])
 
 
-def test_table_is_marked_by_id_and_name(client: FakeClient) -> None:
+def test_table_id_and_name(client: FakeClient) -> None:
     """A setting may call a table by its id or its name."""
     _, table = a_discovery(client).discover()
 
-    assert table_marks(table) == ("tblOrders0rders00", "Orders")
+    assert table_id_and_name(table) == ("tblOrders0rders00", "Orders")
 
 
 @pytest.mark.parametrize(
-    ("base", "told"),
+    ("base", "described"),
     [(SHOP, "Shop (appShopShopShop01)"), ({"id": SHOP["id"]}, "appShopShopShop01")],
 )
-def test_told_base(base: Any, told: str) -> None:  # noqa: ANN401 - a base of the wire
-    """A person is told a base's name and id, as far as there is a name."""
-    assert told == told_base(base)
+def test_described_base(base: Any, described: str) -> None:  # noqa: ANN401 - a base of the wire
+    """A message names a base by name and id, or by id alone if it has no name."""
+    assert described == describe_base(base)
 
 
 def test_no_secret_is_told(client: FakeClient, caplog: pytest.LogCaptureFixture) -> None:
@@ -407,14 +407,14 @@ def test_no_secret_is_told(client: FakeClient, caplog: pytest.LogCaptureFixture)
 
 @pytest.mark.parametrize("keep", [True, False])
 def test_tables_as_declared(client: FakeClient, *, keep: bool) -> None:
-    """What Airtable says of tables beyond their columns is kept where somebody asks for it."""
+    """Discovery keeps Airtable's whole description of a table if the caller asks for it."""
     discovery = Discovery(client.as_client(), a_config(), keep_declared=keep)
 
     assert all((table.declared is not None) is keep for table in discovery.discover())
 
 
 def test_selected_bases_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
-    """The selection of bases is made once, with its warnings, unreadable bases included."""
+    """Discovery selects bases once, unreadable ones included, and warns once."""
     discovery = a_discovery(an_account({}, [CRM, SHARED]), base_ids=["Sales CRM", "Wiki", "No"])
 
     assert discovery.list_selected_bases() == discovery.list_selected_bases() == [CRM, SHARED]
@@ -423,7 +423,7 @@ def test_selected_bases_are_told_of_once(caplog: pytest.LogCaptureFixture) -> No
 
 
 def test_odd_base_alone() -> None:
-    """Where nothing but an odd base is selected, what is odd about it is told."""
+    """If only an odd base is selected, the error says what is odd."""
     client = an_account({CRM["id"]: ContractError(answer="no list of tables")})
 
     with pytest.raises(ContractError, match="no list of tables"):

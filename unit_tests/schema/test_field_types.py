@@ -23,7 +23,7 @@ every_cell = pytest.mark.parametrize(("variant", "sample"), CELLS.values(), ids=
 
 
 def record_data_of(variant: dict[str, Any], cells: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Emit a record of a table whose only field is a variant's; gives column name and data."""
+    """Convert a record of a table with one field. Return the name of the column and the data."""
     table = a_table(variant["field"])
     converter = RecordConverter(table, build_json_schema(table))
     (column,) = converter.columns
@@ -31,7 +31,7 @@ def record_data_of(variant: dict[str, Any], cells: dict[str, Any]) -> tuple[str,
 
 
 def lookup_of(result: dict[str, Any], times: int) -> dict[str, Any]:
-    """Describe a lookup of a lookup of … a result."""
+    """Build a lookup of a lookup of … a result."""
     for _ in range(times):
         result = {"type": "multipleLookupValues", "options": {"isValid": True, "result": result}}
     return result
@@ -77,7 +77,7 @@ def test_row_links_airtables_page(row: Any) -> None:  # noqa: ANN401 - a row
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_row_says_what_its_column_holds(row: Any) -> None:  # noqa: ANN401 - a row
-    """Each row has its words for README's table of types."""
+    """Each row has a text for the documentation's table of types."""
     assert row.holds.strip()
 
 
@@ -95,7 +95,7 @@ def test_json_schema_is_valid(variant: dict[str, Any]) -> None:
 
 @every_cell
 def test_value_is_the_samples(variant: dict[str, Any], sample: dict[str, Any]) -> None:
-    """A cell arrives in its column as its sample states, to the type of a number."""
+    """A cell arrives in its column as its sample states, with the same type of number."""
     column, emitted = record_data_of(variant, {variant["field"]["id"]: sample["cell"]})
 
     assert as_json(sample["value"]) == as_json(emitted[column])
@@ -103,7 +103,7 @@ def test_value_is_the_samples(variant: dict[str, Any], sample: dict[str, Any]) -
 
 @every_cell
 def test_error_is_the_samples(variant: dict[str, Any], sample: dict[str, Any]) -> None:
-    """A cell that does not fit is in `_airtable_errors` as Airtable sent it, any other is not."""
+    """Only a cell that does not fit is in `_airtable_errors`, as Airtable sent it."""
     column, emitted = record_data_of(variant, {variant["field"]["id"]: sample["cell"]})
     errors = {column: sample["error"]} if "error" in sample else None
 
@@ -112,7 +112,7 @@ def test_error_is_the_samples(variant: dict[str, Any], sample: dict[str, Any]) -
 
 @every_cell
 def test_record_conforms(variant: dict[str, Any], sample: dict[str, Any]) -> None:
-    """A record with the cell is valid for its stream's JSON schema, formats and integers too."""
+    """A record with the cell is valid for its stream's JSON schema, formats included."""
     _, emitted = record_data_of(variant, {variant["field"]["id"]: sample["cell"]})
     stream_schema = build_json_schema(a_table(variant["field"]))
 
@@ -129,14 +129,14 @@ def test_absent_cell_is_the_samples(variant: dict[str, Any]) -> None:
 
 @every_variant
 def test_null_cell_is_an_absent_one(variant: dict[str, Any]) -> None:
-    """A cell that is null, which Airtable does not document, counts as absent."""
+    """A null cell counts as absent. Airtable documents no such cell."""
     column, emitted = record_data_of(variant, {variant["field"]["id"]: None})
 
     assert as_json(variant["absent"]) == as_json(emitted[column])
 
 
 def test_lookup_of_lookups_keeps_its_type() -> None:
-    """A chain of lookups has the type of what is at its end."""
+    """A chain of lookups has the type of its last field."""
     chain = lookup_of({"type": "number"}, times=8)
 
     assert json_schema_of(chain) == {
@@ -147,7 +147,7 @@ def test_lookup_of_lookups_keeps_its_type() -> None:
 
 @pytest.mark.parametrize("times", [10, 200])
 def test_endless_chain_of_lookups_ends_as_text(times: int) -> None:
-    """A chain of lookups longer than any base has is cut, and its elements are text."""
+    """A chain of lookups that is longer than in any real base has elements of text."""
     chain = lookup_of({"type": "number"}, times)
 
     assert json_schema_of(chain) == {
@@ -167,11 +167,11 @@ def test_endless_chain_of_formulas_ends_as_text() -> None:
 
 @pytest.mark.parametrize("field_type", [None, 7, "", [], {}, "constructor"])
 def test_type_that_is_no_type(field_type: object) -> None:
-    """A field whose type is not even text is a column of text."""
+    """A field whose type is not a text has a column of text."""
     assert json_schema_of({"type": field_type}) == {"type": ["null", "string"]}
 
 
 @pytest.mark.parametrize("options", [None, [], "isValid", 0, {"isValid": None}, {"result": []}])
 def test_options_that_are_no_options(options: object) -> None:
-    """A computed field whose options make no sense is a column of text."""
+    """A computed field with odd options has a column of text."""
     assert json_schema_of({"type": "formula", "options": options}) == {"type": ["null", "string"]}

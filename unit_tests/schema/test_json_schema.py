@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,14 +15,68 @@ from source_airtable.schema.json_schema import (
     build_json_schema,
     name_columns,
 )
-from source_airtable.schema.names import DELETED_AT_COLUMN
-from source_airtable.schema.names import SYSTEM_COLUMNS as SYSTEM_COLUMNS_AND_TOMBSTONES
-from unit_tests.generated import fields
+from source_airtable.schema.system_columns import DELETED_AT_COLUMN
+from source_airtable.schema.system_columns import SYSTEM_COLUMNS as ALL_SYSTEM_COLUMNS
+from unit_tests.field_type_samples import VARIANTS
+from unit_tests.generated import FIELD_NAMES, JSON_VALUES, airtable_ids, fields
 from unit_tests.tables import BASE_ID, TABLE_ID, a_field, a_table
 
+if TYPE_CHECKING:
+    from source_airtable.schema.table_schema import TableSchema
+
+SETTLED_OPTIONS = frozenset({"result", "isValid"})
+"""The options that decide a column's type."""
 NAME = a_field(description="As it is registered.")
-SYSTEM_COLUMNS = [name for name in SYSTEM_COLUMNS_AND_TOMBSTONES if name != DELETED_AT_COLUMN]
+SYSTEM_COLUMNS = [name for name in ALL_SYSTEM_COLUMNS if name != DELETED_AT_COLUMN]
 DUE = a_field("count", field_id="fldgrx5mWw7ytnoll", name="Due Items")
+
+
+@st.composite
+def sampled_fields(draw: st.DrawFn) -> dict[str, Any]:
+    """Give a field like one of the samples, with an id of its own."""
+    sample = draw(st.sampled_from(list(VARIANTS.values())))["field"]
+    return {**sample, "id": draw(airtable_ids("fld"))}
+
+
+def edits() -> st.SearchStrategy[dict[str, Any]]:
+    """Give what people can edit of a field without changing its type."""
+    choices = st.fixed_dictionaries({"id": st.text(), "name": st.text(), "color": st.text()})
+    options = st.fixed_dictionaries(
+        {},
+        optional={
+            "choices": st.lists(choices, max_size=3),
+            "precision": st.integers(0, 8),
+            "symbol": st.text(max_size=3),
+            "formula": st.text(max_size=20),
+            "referencedFieldIds": st.lists(airtable_ids("fld"), max_size=3),
+            "dateFormat": st.fixed_dictionaries({"name": st.sampled_from(["iso", "us"])}),
+            "timeZone": st.sampled_from(["utc", "client"]),
+            "icon": st.sampled_from(["star", "heart"]),
+            "max": st.integers(1, 10),
+            "linkedTableId": airtable_ids("tbl"),
+            "prefersSingleRecordLink": st.booleans(),
+            "fieldIdInLinkedTable": airtable_ids("fld"),
+        },
+    ) | st.dictionaries(
+        st.text(max_size=8).filter(lambda name: name not in SETTLED_OPTIONS), JSON_VALUES
+    )
+    return st.fixed_dictionaries(
+        {"options": options}, optional={"name": FIELD_NAMES, "description": st.text() | st.none()}
+    )
+
+
+def edited(field: dict[str, Any], edit: dict[str, Any]) -> dict[str, Any]:
+    """Edit a field, and the options of its result where it is computed."""
+    options = {**(field.get("options") or {}), **edit["options"]}
+    if isinstance(options.get("result"), dict):
+        options["result"] = edited(options["result"], {"options": edit["options"]})
+    return {**field, **edit, "options": options}
+
+
+def nodes_by_field_id(table: TableSchema) -> dict[str, Any]:
+    """The nodes of a table's columns by field id, whatever the columns are called."""
+    properties = build_json_schema(table)["properties"].values()
+    return {node[ANNOTATION]["field_id"]: node for node in properties if ANNOTATION in node}
 
 
 def test_stream_carries_its_ids() -> None:
@@ -43,30 +97,64 @@ def test_column_of_deletions() -> None:
     """If asked for, there is a column that says when a record was found to be deleted."""
     json_schema = build_json_schema(a_table(NAME), with_tombstones=True)
 
-    assert list(json_schema["properties"]) == [*SYSTEM_COLUMNS_AND_TOMBSTONES, "company_name"]
+    assert list(json_schema["properties"]) == [*ALL_SYSTEM_COLUMNS, "company_name"]
     assert json_schema["properties"][DELETED_AT_COLUMN]["type"] == ["null", "string"]
     assert json_schema["properties"][DELETED_AT_COLUMN]["format"] == "date-time"
 
 
 def test_column_of_a_field() -> None:
-    """A column has its field's type, id and words."""
+    """A column has its field's type and id, and no text that people edit."""
     json_schema = build_json_schema(a_table(NAME))
 
     assert json_schema["properties"]["company_name"] == {
         "type": ["null", "string"],
-        "description": "Company Name (singleLineText, fld1VnoyuotSTyxW1). As it is registered.",
-        "x-airtable": {"field_id": "fld1VnoyuotSTyxW1", "type": "singleLineText"},
+        "x-airtable": {"field_id": "fld1VnoyuotSTyxW1"},
     }
 
 
-@pytest.mark.parametrize("description", [None, "", 7, ["As it is registered."]])
-def test_field_without_a_description(description: object) -> None:
-    """Without words of its own, a column's description tells where it comes from."""
-    json_schema = build_json_schema(a_table({**NAME, "description": description}))
+def test_description_of_a_stream() -> None:
+    """The top of the schema names table and base, and where the columns are described."""
+    assert build_json_schema(a_table(NAME))["description"] == (
+        "The table Contacts of the base Sales CRM. The stream fields describes its columns."
+    )
 
-    told = json_schema["properties"]["company_name"]["description"]
 
-    assert told == "Company Name (singleLineText, fld1VnoyuotSTyxW1)"
+@settings(deadline=None, max_examples=150)
+@given(before=sampled_fields(), edit=edits())
+def test_edits_leave_a_column_as_it_is(before: dict[str, Any], edit: dict[str, Any]) -> None:
+    """A column's node stays equal through every edit of its field that does not change the type."""
+    after = edited(before, edit)
+
+    assert nodes_by_field_id(a_table(after)) == nodes_by_field_id(a_table(before))
+
+
+@settings(deadline=None, max_examples=50)
+@given(before=st.lists(sampled_fields(), max_size=4), edit=edits())
+def test_edits_leave_columns_named_by_ids_as_they_are(
+    before: list[dict[str, Any]], edit: dict[str, Any]
+) -> None:
+    """With columns named by field ids, no edit of fields, table or base changes any column."""
+    after = [edited(field, edit) for field in before]
+    old = build_json_schema(a_table(*before), by_field_id=True)
+    new = build_json_schema(a_table(*after, name="Renamed", description="New"), by_field_id=True)
+
+    assert new["properties"] == old["properties"]
+
+
+@pytest.mark.parametrize("field_type", ["email", "multilineText", "singleSelect"])
+def test_same_type_of_column_leaves_it_as_it_is(field_type: str) -> None:
+    """A field that changes to another type with the same type of column keeps its node."""
+    before = nodes_by_field_id(a_table(NAME))
+
+    assert nodes_by_field_id(a_table({**NAME, "type": field_type})) == before
+
+
+@pytest.mark.parametrize("field_type", ["number", "checkbox", "multipleSelects", "date"])
+def test_new_type_changes_a_column(field_type: str) -> None:
+    """A field of another type has another node."""
+    before = nodes_by_field_id(a_table(NAME))
+
+    assert nodes_by_field_id(a_table({**NAME, "type": field_type})) != before
 
 
 def test_columns_named_by_field_ids() -> None:

@@ -1,16 +1,19 @@
-"""Names of streams and columns, before and after what destinations make of them."""
+"""Names of streams and columns, in the connector and in destinations."""
 
 from __future__ import annotations
 
 import re
+from operator import itemgetter
 from random import Random  # noqa: TC003 - hypothesis reads annotations
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from integration_tests.hostile_bases import MANY_NAMES
+from integration_tests.real_bases import ARE_ABSENT, real_bases
 from source_airtable.schema.names import (
-    SYSTEM_COLUMNS,
     TableNames,
     clean_name,
     column_names,
@@ -19,6 +22,7 @@ from source_airtable.schema.names import (
     stream_name_prefix,
     stream_names,
 )
+from source_airtable.schema.system_columns import SYSTEM_COLUMNS
 from unit_tests.generated import FIELD_NAMES, airtable_ids, names_by_field_id
 
 COLUMNS_OF_OTHERS = (
@@ -29,6 +33,7 @@ COLUMNS_OF_OTHERS = (
     "_airbyte_generation_id",
     "_airbyte_meta",
 )
+REAL_BASES = [] if ARE_ABSENT else real_bases()
 CONTACTS = TableNames("appLkNDICXNqxSDhG", "Sales CRM", "tblltp8DGLhqbUmjK", "Contacts")
 FIRST_ID, SECOND_ID, THIRD_ID = "fldAAAAAAAAAAAAAA", "fldBBBBBBBBBBBBBB", "fldCCCCCCCCCCCCCC"
 ID_PAIRS = st.lists(
@@ -45,6 +50,13 @@ def as_in_a_destination(name: str) -> str:
     return f"_{normal}" if normal[:1].isdigit() else normal
 
 
+def as_the_platform_passes(record: dict[str, Any], properties: list[str]) -> dict[str, Any]:
+    """Cut a record to the columns of its schema, some renamed, as Airbyte's FieldSelector does."""
+    renamed = {"$id": "id", "$schema": "schema", "$comment": "comment"}
+    passed = {renamed.get(name, name) for name in properties}
+    return {name: value for name, value in record.items() if name in passed}
+
+
 def spell(name: str) -> str:
     """Reduce a name to the letters and digits that a destination keeps."""
     return as_in_a_destination(name).replace("_", "")
@@ -52,7 +64,7 @@ def spell(name: str) -> str:
 
 @st.composite
 def tables(draw: st.DrawFn) -> list[TableNames]:
-    """Give the tables of an account, whose duplicated bases keep the ids of their tables."""
+    """Draw the tables of an account whose duplicated bases keep the ids of their tables."""
     names = st.sampled_from(["a", "b"]) | FIELD_NAMES
     table_ids = draw(st.lists(airtable_ids("tbl"), min_size=1, max_size=3, unique_by=str.lower))
     base_ids = draw(st.lists(airtable_ids("app"), min_size=1, max_size=3, unique_by=str.lower))
@@ -87,19 +99,19 @@ def test_cleaned_name(name: str, cleaned: str) -> None:
     [("Due Date", "due_date"), ("due-date", "due_date"), ("_a_", "a"), ("名前", ""), ("", "")],
 )
 def test_reduced_name(name: str, reduced: str) -> None:
-    """Reducing leaves what a destination can tell apart."""
+    """A reduced name holds what destinations keep."""
     assert reduced == reduce_name(name)
 
 
 def test_plain_names_stay() -> None:
-    """Fields with names of their own have them as columns."""
+    """Fields with unique names keep them as columns."""
     names = column_names({FIRST_ID: "Due Date", SECOND_ID: "7 days", THIRD_ID: "Straße 1"})
 
     assert names == {FIRST_ID: "due_date", SECOND_ID: "7_days", THIRD_ID: "straße_1"}
 
 
 def test_colliding_names_are_suffixed() -> None:
-    """Fields whose columns a destination would merge both get their id, the others do not."""
+    """Fields whose columns a destination would merge both get their ids. Other fields do not."""
     names = column_names({FIRST_ID: "Due Date", SECOND_ID: "Notes", THIRD_ID: "notes!"})
 
     assert names == {
@@ -119,14 +131,28 @@ def test_name_of_which_nothing_is_left(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["Airtable ID", *SYSTEM_COLUMNS, *COLUMNS_OF_OTHERS])
 def test_name_of_a_column_that_is_there_already(name: str) -> None:
-    """A field called like a system column, ours or Airbyte's, gets its id."""
+    """A field with the name of a system column, ours or Airbyte's, gets its id."""
     names = column_names({FIRST_ID: name})
 
     assert names == {FIRST_ID: f"{clean_name(name)}_{FIRST_ID}"}
 
 
+@pytest.mark.parametrize("name", ["$id", "$ID", "$schema", "$Schema", "$comment", "$Comment\t"])
+def test_name_that_the_platform_rewrites(name: str) -> None:
+    """A name that Airbyte's platform rewrites gets the field's id."""
+    names = column_names({FIRST_ID: name})
+
+    assert names == {FIRST_ID: f"{clean_name(name)}_{FIRST_ID}"}
+
+
+@pytest.mark.parametrize("name", ["$ids", "id", "$ref", "schema", "a$id"])
+def test_name_that_the_platform_keeps(name: str) -> None:
+    """A name that only resembles one that the platform rewrites stays as it is."""
+    assert column_names({FIRST_ID: name}) == {FIRST_ID: name}
+
+
 def test_name_that_imitates_a_suffixed_one() -> None:
-    """A field called as another one is after suffixing is suffixed as well."""
+    """A field whose name equals another field's suffixed name gets a suffix too."""
     names = column_names({FIRST_ID: "a", SECOND_ID: "A", THIRD_ID: f"A {FIRST_ID}"})
 
     assert names == {
@@ -137,7 +163,7 @@ def test_name_that_imitates_a_suffixed_one() -> None:
 
 
 def test_long_names_keep_their_ids_when_they_collide() -> None:
-    """Where a suffix does not fit, the name is cut and not the id."""
+    """If a suffix does not fit, the name is cut, and the id is kept."""
     names = column_names({FIRST_ID: "x" * 255, SECOND_ID: "x" * 255 + "y"})
 
     assert names == {
@@ -149,7 +175,7 @@ def test_long_names_keep_their_ids_when_they_collide() -> None:
 @settings(deadline=None, max_examples=70)
 @given(names=names_by_field_id())
 def test_columns_stay_apart_in_a_destination(names: dict[str, str]) -> None:
-    """No two fields of a table share a column, whatever they are called."""
+    """No two fields of a table share a column, for any names."""
     arrived = [as_in_a_destination(column) for column in column_names(names).values()]
 
     assert len(names) == len(set(arrived))
@@ -157,8 +183,27 @@ def test_columns_stay_apart_in_a_destination(names: dict[str, str]) -> None:
 
 @settings(deadline=None, max_examples=70)
 @given(names=names_by_field_id())
+def test_columns_pass_the_platform(names: dict[str, str]) -> None:
+    """Airbyte's platform passes every column on, and does not rename it."""
+    columns = list(column_names(names).values())
+
+    assert as_the_platform_passes(dict.fromkeys(columns), columns) == dict.fromkeys(columns)
+
+
+@pytest.mark.parametrize("base", [MANY_NAMES, *REAL_BASES], ids=itemgetter("name"))
+def test_columns_of_a_base_pass_the_platform(base: dict[str, Any]) -> None:
+    """Airbyte's platform passes every column of hostile and real bases on."""
+    for table in base["tables"]:
+        names = {field["id"]: field["name"] for field in table["fields"]}
+        columns = list(column_names(names).values())
+
+        assert as_the_platform_passes(dict.fromkeys(columns), columns) == dict.fromkeys(columns)
+
+
+@settings(deadline=None, max_examples=70)
+@given(names=names_by_field_id())
 def test_columns_never_lose_their_whole_name(names: dict[str, str]) -> None:
-    """A destination finds a letter or digit in every column's name."""
+    """Every column's name contains a letter or digit that destinations keep."""
     assert all(spell(column) for column in column_names(names).values())
 
 
@@ -194,7 +239,7 @@ def test_columns_do_not_depend_on_order(names: dict[str, str], randomness: Rando
 def test_columns_stay_when_a_field_is_added(
     names: dict[str, str], added_name: str, added_id: str
 ) -> None:
-    """A new field that collides with none leaves the columns of the others as they are."""
+    """A new field that collides with no other leaves the other columns as they are."""
     before = column_names(names)
     plain = clean_name(added_name)[:255]
     new = {spell(plain), spell(f"{plain[:237]}_{added_id}")}
@@ -208,7 +253,7 @@ def test_columns_stay_when_a_field_is_added(
 
 
 def test_stream_name() -> None:
-    """A stream is called by base, table and the table's id."""
+    """A stream's name consists of base, table and the table's id."""
     assert stream_names([CONTACTS]) == ["sales_crm/contacts/tblltp8DGLhqbUmjK"]
 
 
@@ -220,7 +265,7 @@ def test_stream_name_with_base_id() -> None:
 
 
 def test_stream_name_of_ids() -> None:
-    """A stream may be called by ids alone, which no rename changes."""
+    """A stream's name may consist of ids alone, so that renames do not change it."""
     name = stream_name_of_ids(CONTACTS.base_id, CONTACTS.table_id)
 
     assert name == "appLkNDICXNqxSDhG/tblltp8DGLhqbUmjK"
@@ -244,7 +289,7 @@ def test_streams_of_a_duplicated_base() -> None:
 
 
 def test_long_stream_name_is_shared_out() -> None:
-    """Where base and table name are too long together, both are cut and the id is kept."""
+    """If the names of base and table are too long together, both are cut, and the id is kept."""
     long = TableNames("appLkNDICXNqxSDhG", "b" * 255, "tblltp8DGLhqbUmjK", "t" * 255)
 
     assert stream_names([long]) == ["b" * 90 + "/" + "t" * 91 + "/tblltp8DGLhqbUmjK"]
@@ -310,7 +355,7 @@ def test_stream_names_do_not_depend_on_order(account: list[TableNames], randomne
 @settings(deadline=None, max_examples=50)
 @given(pairs=ID_PAIRS)
 def test_streams_called_by_ids_stay_apart(pairs: list[tuple[str, str]]) -> None:
-    """No two tables share a stream that is called by ids."""
+    """No two tables share a stream that is named by ids."""
     called = {as_in_a_destination(stream_name_of_ids(*pair)) for pair in pairs}
 
     assert len(pairs) == len(called)

@@ -1,4 +1,4 @@
-"""Tables are read as far as Airtable describes them."""
+"""Tables parse, however Airtable describes them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EMAIL = a_field("email", field_id="fldE7HaB2vir3yxCY", name="E-mail")
 
 
 def test_table_is_known_by_both_ids() -> None:
-    """A table is identified by its base's id and its own, since copies of bases keep the latter."""
+    """The ids of base and table identify a table. Copies of bases keep the ids of tables."""
     assert a_table(NAME).key == (BASE_ID, TABLE_ID)
 
 
@@ -36,14 +36,14 @@ def test_fields_keep_their_order() -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS.keys())
 def test_field_keeps_what_decides_its_column(variant: dict[str, Any]) -> None:
-    """Of a field's options at least those are kept that decide its column."""
+    """The options that decide a column are kept."""
     (field,) = a_table(variant["field"]).fields
 
     assert variant["json_schema"] == json_schema_of(field)
 
 
 def options_of(**options: object) -> Any:  # noqa: ANN401 - JSON
-    """What is kept of a field's options."""
+    """The options of a field that are kept."""
     (field,) = a_table({**NAME, "type": "formula", "options": options}).fields
     return field.get("options")
 
@@ -64,12 +64,12 @@ def test_field_keeps_what_its_cells_are_computed_from(option: str) -> None:
 
 
 def test_field_keeps_no_appearance() -> None:
-    """Options that decide nothing are left out; a field without others has none."""
+    """Options that decide nothing are left out."""
     assert options_of(precision=2, icon="star", color="red", timeZone="client") is None
 
 
 def test_field_keeps_its_choices() -> None:
-    """Of choices, id and name are kept, in Airtable's order; what is no choice is left out."""
+    """Choices keep their ids, names and order. Odd choices are left out."""
     choices = [{"id": "selB", "name": "b", "color": "red"}, "odd", {"name": "a"}, None]
 
     assert options_of(choices=choices) == {"choices": [["selB", "b"], [None, "a"]]}
@@ -77,12 +77,12 @@ def test_field_keeps_its_choices() -> None:
 
 @pytest.mark.parametrize("choices", [None, {}, "a", 7])
 def test_choices_that_are_no_list(choices: object) -> None:
-    """Choices that are no list are none."""
+    """Choices that are not a list are ignored."""
     assert options_of(choices=choices) is None
 
 
 def test_field_keeps_its_result() -> None:
-    """Of a result, type and deciding options are kept, however deep results lie in results."""
+    """A result keeps its type and the options that decide it, at any depth."""
     select = {"type": "singleSelect", "options": {"choices": [{"id": "selA", "name": "a"}]}}
     lookup = {"type": "multipleLookupValues", "options": {"precision": 2, "result": select}}
 
@@ -98,12 +98,12 @@ def test_field_keeps_its_result() -> None:
 
 @pytest.mark.parametrize("result", [None, [], "number"])
 def test_result_that_is_no_object(result: object) -> None:
-    """A result that is no object is none."""
+    """A result that is not an object is ignored."""
     assert options_of(result=result) is None
 
 
 def test_references_are_in_one_order() -> None:
-    """What a field is computed from is a set, which Airtable lists in any order."""
+    """Airtable lists referenced fields in any order, so they are sorted."""
     assert options_of(referencedFieldIds=["fldB", "fldA"]) == {
         "referencedFieldIds": ["fldA", "fldB"]
     }
@@ -111,20 +111,20 @@ def test_references_are_in_one_order() -> None:
 
 @pytest.mark.parametrize("referenced", [None, [], "fldA"])
 def test_references_of_another_form(referenced: object) -> None:
-    """References that are null, or none, or no list, are told apart."""
+    """References that are missing, null or not a list stay different."""
     assert options_of(referencedFieldIds=referenced) == {"referencedFieldIds": referenced}
 
 
 @pytest.mark.parametrize("options", [[], "number", 7])
 def test_options_of_another_form(options: object) -> None:
-    """Options that are no object are none."""
+    """Options that are not an object are ignored."""
     (field,) = a_table({**NAME, "options": options}).fields
 
     assert field.get("options") is None
 
 
 def test_field_keeps_its_description() -> None:
-    """A field has the words that Airtable gives it."""
+    """A field has Airtable's name and description."""
     (field,) = a_table({**NAME, "description": "As it is registered."}).fields
 
     assert field["description"] == "As it is registered."
@@ -139,19 +139,19 @@ def test_field_without_options(options: dict[str, object]) -> None:
 
 
 def test_primary_field() -> None:
-    """The primary field is known by its id."""
+    """A table knows the id of its primary field."""
     assert a_table(EMAIL, NAME, primaryFieldId=NAME["id"]).primary_field_id == NAME["id"]
 
 
 @pytest.mark.parametrize("primary", ["fldGone0000000000", None])
 def test_primary_field_that_is_not_among_the_fields(primary: object) -> None:
-    """A primary field that the table does not list is none."""
+    """A primary field that the table does not list is ignored."""
     assert a_table(NAME, primaryFieldId=primary).primary_field_id is None
 
 
 @pytest.mark.parametrize("table_id", [None, 7, ["tblltp8DGLhqbUmjK"]])
 def test_table_without_an_id(table_id: object) -> None:
-    """A table without an id is none, since nothing could ask for its records."""
+    """A table without an id is ignored, because its records cannot be read."""
     answer: Any = a_table_answer(NAME, id=table_id)
 
     assert parse_table({"id": BASE_ID}, answer) is None
@@ -159,7 +159,7 @@ def test_table_without_an_id(table_id: object) -> None:
 
 @pytest.mark.parametrize("name", [None, ""])
 def test_base_and_table_without_a_name(name: Any) -> None:  # noqa: ANN401 - malformed
-    """Without names, base and table are called by their ids."""
+    """Without names, base and table have their ids as names."""
     answer: Any = a_table_answer(NAME, name=name)
     table = parse_table({"id": BASE_ID, "name": name}, answer)
 
@@ -175,7 +175,7 @@ def test_fields_that_are_no_list(fields: object) -> None:
 
 @pytest.mark.parametrize("field", [None, [], "fldE7HaB2vir3yxCY", {}, {"id": None}, {"id": 7}])
 def test_malformed_field_is_left_out(field: object) -> None:
-    """A field that cannot be asked for is left out, the others stay."""
+    """A field without an id is left out, and the others stay."""
     table = a_table(fields=[field, NAME])
 
     assert ids(table.fields) == [NAME["id"]]
@@ -183,7 +183,7 @@ def test_malformed_field_is_left_out(field: object) -> None:
 
 @pytest.mark.parametrize("name", [None, ""])
 def test_field_without_a_name(name: object) -> None:
-    """A field without a name is called by its id."""
+    """A field without a name has its id as name."""
     (field,) = a_table({**NAME, "name": name}).fields
 
     assert field["name"] == NAME["id"]
@@ -191,7 +191,7 @@ def test_field_without_a_name(name: object) -> None:
 
 @pytest.mark.parametrize("field_type", [None, ""])
 def test_field_without_a_type(field_type: object) -> None:
-    """A field without a type is of an unknown one."""
+    """A field without a type has an unknown type."""
     (field,) = a_table({**NAME, "type": field_type}).fields
 
     assert field["type"] == "unknown"
@@ -207,7 +207,7 @@ def test_second_field_of_the_same_id() -> None:
 @settings(deadline=None, max_examples=60)
 @given(name=JSON_VALUES, fields=JSON_VALUES, primary=JSON_VALUES)
 def test_any_answer_is_read(name: object, fields: object, primary: object) -> None:
-    """Whatever JSON Airtable sends for a table with an id, it is a table."""
+    """Any JSON object with an id parses as a table."""
     table = a_table(name=name, fields=fields, primaryFieldId=primary)
 
     assert (table.table_id, type(table.table_name)) == (TABLE_ID, str)
@@ -215,7 +215,7 @@ def test_any_answer_is_read(name: object, fields: object, primary: object) -> No
 
 @pytest.mark.parametrize("keep", [True, False])
 def test_table_as_declared(*, keep: bool) -> None:
-    """The table as Airtable describes it is kept whole, where somebody asks for it."""
+    """Airtable's whole description of a table is kept if the caller asks for it."""
     answer: Any = a_table_answer(a_field(options={"color": "blue"}), description="People")
 
     table = parse_table({"id": BASE_ID, "name": "Sales CRM"}, answer, keep_declared=keep)

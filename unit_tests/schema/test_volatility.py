@@ -1,4 +1,4 @@
-"""Which columns can change without their record being touched."""
+"""Which columns can change while their record's last modified time stays the same."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_no_type_is_made_up() -> None:
 
 @pytest.mark.parametrize("field_type", sorted(PLAIN_TYPES))
 def test_plain_type(field_type: str) -> None:
-    """A cell that only an edit of its record changes is not volatile."""
+    """A cell that changes only when its record is edited is not volatile."""
     assert reason_for(a_field(field_type)) is None
 
 
@@ -61,9 +61,9 @@ def test_type_that_changes_by_itself(field_type: str) -> None:
 
 
 def test_unknown_type() -> None:
-    """A type that the connector does not know may do anything."""
+    """A type that the connector does not know is volatile."""
     assert reason_for(a_field("signature")) == (
-        "Company Name (signature: its type is not known to the connector)"
+        "Company Name (signature: the connector does not know its type)"
     )
 
 
@@ -113,13 +113,13 @@ def test_formula_over_nothing() -> None:
     ],
 )
 def test_formula_of_the_time(text: str) -> None:
-    """A formula that asks for the time changes with it, however it is spelt."""
+    """A formula that uses the time is volatile, in any spelling."""
     assert reason_for(a_formula(text=text)) == "Formula 1 (formula: it depends on the time)"
 
 
 @pytest.mark.parametrize("text", ["KNOW(1)", "TODAYS()", "{now}", "'now' & 1", "NOWHERE()"])
 def test_formula_that_only_looks_like_the_time(text: str) -> None:
-    """A word that holds the function's name does not ask for the time."""
+    """A word that contains the function's name does not use the time."""
     assert reason_for(a_formula(text=text)) is None
 
 
@@ -128,9 +128,7 @@ def test_formula_over_a_self_changing_field(field_type: str) -> None:
     """A formula over a volatile field is volatile, and the reason names that field."""
     other = a_field(field_type, field_id="fldOther000000001", name="Other")
 
-    assert reason_for(a_formula(other["id"]), other) == (
-        "Formula 1 (formula: it is computed from Other)"
-    )
+    assert reason_for(a_formula(other["id"]), other) == "Formula 1 (formula: it depends on Other)"
 
 
 def test_formula_over_a_plain_and_a_volatile_field() -> None:
@@ -139,23 +137,23 @@ def test_formula_over_a_plain_and_a_volatile_field() -> None:
 
 
 def test_formula_over_a_field_that_is_gone() -> None:
-    """What a formula is computed from must be known."""
+    """A formula over an unknown field is volatile."""
     assert reason_for(a_formula(GONE)) == (
-        "Formula 1 (formula: it is computed from a field that is gone)"
+        "Formula 1 (formula: it depends on a field that no longer exists)"
     )
 
 
 @pytest.mark.parametrize("referenced", [None, "fldLink0000000001", {}, 7])
 def test_formula_without_references(referenced: object) -> None:
-    """Where Airtable gives no list of what a formula is computed from, it may be anything."""
+    """A formula without a list of its fields is volatile."""
     assert reason_for(a_formula(referencedFieldIds=referenced)) == (
-        "Formula 1 (formula: Airtable does not say what it is computed from)"
+        "Formula 1 (formula: Airtable does not say which fields it depends on)"
     )
 
 
 @pytest.mark.parametrize("options", [{}, {"options": None}, {"options": []}, {"options": {}}])
 def test_formula_without_options(options: dict[str, object]) -> None:
-    """A formula of which nothing is said may be computed from anything."""
+    """A formula without options is volatile."""
     formula = {"id": "fldFormula0000001", "name": "Formula", "type": "formula", **options}
 
     assert reason_for(formula) is not None
@@ -177,7 +175,7 @@ def test_chain_with_a_volatile_end() -> None:
     chain = a_chain(6, LINK)
 
     assert why_volatile(a_table(*chain, LINK), [chain[0]["id"]]) == (
-        "Formula 0 (formula: it is computed from Formula 1)"
+        "Formula 0 (formula: it depends on Formula 1)"
     )
 
 
@@ -196,7 +194,7 @@ def test_chain_of_the_time() -> None:
 
 
 def test_circle() -> None:
-    """Formulas that Airtable says depend on each other are walked once; alone, they are plain."""
+    """Formulas that depend only on each other are not volatile, and the search ends."""
     first, second = "fldFormula0000001", "fldFormula0000002"
 
     assert reason_for(a_formula(second), a_formula(first, number=2)) is None
@@ -211,7 +209,7 @@ def test_formula_over_itself() -> None:
 
 
 def test_circle_beside_a_volatile_field() -> None:
-    """A circle hides no volatile field behind it."""
+    """A volatile field behind a circle of formulas is found."""
     first = a_formula("fldFormula0000002")
     second = a_formula("fldFormula0000001", LINK["id"], number=2)
 
@@ -219,19 +217,19 @@ def test_circle_beside_a_volatile_field() -> None:
 
 
 class CountedField(dict[str, Any]):
-    """A field that counts how often it is looked at, and ends what looks too often."""
+    """A field that counts how often it is read, and fails if that is too often."""
 
     looks = 0
 
     def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - JSON
-        """Count a look."""
+        """Count a read."""
         type(self).looks += 1
         assert self.looks < 20_000, "the fields are walked over and over"
         return super().__getitem__(key)
 
 
 def test_formulas_over_many_formulas(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Formulas each of which is computed from the two before are walked in a moment."""
+    """A long chain of formulas that each use the two before takes few reads."""
     ladder = [a_formula(NAME["id"], number=number) for number in range(2)]
     for number in range(2, 60):
         ladder.append(a_formula(ladder[-1]["id"], ladder[-2]["id"], number=number))
@@ -245,7 +243,7 @@ def test_formulas_over_many_formulas(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @given(st.lists(fields(), max_size=6))
 def test_any_table(generated: list[dict[str, Any]]) -> None:
-    """Whatever Airtable says of fields, there is an answer."""
+    """Any description of fields gives a reason or None."""
     table = a_table(*generated)
     reason = why_volatile(table, [field["id"] for field in table.fields])
 
