@@ -322,9 +322,8 @@ def test_streams_of_the_account(reads: Reads) -> None:
 
         assert len(found) == len(tables) + len(wanted)
         assert {name: len(found[name]) for name in wanted} == wanted
-        for name in wanted:
-            keys = {
-                tuple(row[column] for column in ACCOUNT_STREAMS[name].key) for row in found[name]
-            }
+        for name, count in wanted.items():
+            columns = ACCOUNT_STREAMS[name].key
+            keys = {tuple(row[column] for column in columns) for row in found[name]}
 
-            assert len(keys) == wanted[name]
+            assert len(keys) == count

@@ -53,9 +53,8 @@ class RecordsStream(AccountTablesStream):
         """Declare the columns, with the one for deleted records where they are detected."""
         json_schema = super().build_json_schema()
         if self.config.incremental.detect_deletions:
-            json_schema["properties"][DELETED_AT_COLUMN] = SYSTEM_COLUMNS[
-                DELETED_AT_COLUMN
-            ].json_schema
+            deleted_at = SYSTEM_COLUMNS[DELETED_AT_COLUMN].json_schema
+            json_schema["properties"][DELETED_AT_COLUMN] = deleted_at
         return json_schema
 
     def reader(self, table: TableSchema, request: ReadRequest) -> Reader:
