@@ -31,7 +31,7 @@ UNPACED: Final = (
     sys.executable,
     "-c",
     (
-        "from source_airtable.api import rate_limit; rate_limit.WINDOW_SECONDS = 0.0; "
+        "from source_airtable.api import slots; slots.WINDOW_SECONDS = 0.0; "
         "from source_airtable.run import run; run()"
     ),
 )

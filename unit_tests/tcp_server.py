@@ -44,11 +44,14 @@ class TcpServer:
         return len(self._connections)
 
     def hang_up(self) -> None:
-        """Close what is connected."""
+        """End what is connected.
+
+        Each thread closes its own socket: another connection would get the number of one that is
+        still in use. TLS says no goodbye.
+        """
         for connection in self._connections:
             with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-            connection.close()
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def _accept(self) -> None:
         while True:
@@ -67,7 +70,7 @@ class TcpServer:
             serving.start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with suppress(OSError):
+        with connection, suppress(OSError):
             if isinstance(connection, ssl.SSLSocket):
                 connection.do_handshake()
             self._talk(connection)

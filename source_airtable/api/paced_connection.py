@@ -16,7 +16,7 @@ from airbyte_cdk.sources.streams.http.tcp_keepalive import TcpKeepaliveHTTPAdapt
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from source_airtable.api.rate_limit import leave_slot_of_this_thread, slot_of_this_thread
+from source_airtable.api.slots import leave_slot_of_this_thread, slot_of_this_thread
 
 if TYPE_CHECKING:
     import requests

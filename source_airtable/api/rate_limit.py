@@ -4,10 +4,6 @@ Airtable allows 5 requests per second for each base and 50 per second for all re
 token's owner, and answers the one too many with 429, after which that base stays shut for 30
 seconds, for everybody who uses it.
 See https://airtable.com/developers/web/api/rate-limits
-
-What counts is when a request's bytes leave, not when a thread gets its permission: opening a
-connection takes round trips, and a busy processor takes its time. So a request takes a slot of its
-base and of its token, and a window of time begins only when it departs (`paced_connection.py`).
 """
 
 from __future__ import annotations
@@ -16,13 +12,14 @@ import logging
 import re
 import threading
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from airbyte_cdk.sources.streams.call_rate import APIBudget
 
 from source_airtable.api.error_body import is_monthly_quota, retry_after_seconds
+from source_airtable.api.slots import Slot, Window, hold_in_this_thread, slot_of_this_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,139 +30,7 @@ REQUESTS_PER_SECOND_PER_BASE = 5
 REQUESTS_PER_SECOND_PER_TOKEN = 50
 PENALTY_SECONDS = 30.0
 
-# Airtable's second is counted where requests arrive, ours where they depart. Departures are dated
-# after the bytes are sent, so that delays of our own only widen the gap between two requests. What
-# is left is how differently long the network takes for two requests: a tenth of a second more than
-# Airtable's second absorbs it (`make bench`, rows `distance-…`, `busy-…` and `container-…`).
-WINDOW_SECONDS = 1.1
-# A network with more jitter than that shows by a 429; each one that we may have caused adds this.
-WIDENING_SECONDS = 0.4
-MOST_WIDENINGS = 3
-
 _BASE_ID_IN_PATH = re.compile(r"/v0/(?:meta/bases/|bases/)?(app[A-Za-z0-9]+)")
-
-
-class _Window:
-    """The requests of one base, or of the token: those under way, and the latest that departed."""
-
-    def __init__(self, requests_per_window: int, airtable_limit: int) -> None:
-        self._requests_per_window = requests_per_window
-        self._taken = 0
-        """Slots of requests that have not departed."""
-        # So many within a second, one above Airtable's limit, cause a 429.
-        self._departures: deque[float] = deque(maxlen=airtable_limit + 1)
-        self._widenings = 0
-        self._refused_at = 0.0
-        self.shut_until = 0.0
-
-    @property
-    def seconds(self) -> float:
-        return WINDOW_SECONDS + self._widenings * WIDENING_SECONDS
-
-    def next_opening(self, now: float) -> float:
-        """Give the earliest moment at which one more slot may be free."""
-        departures_left = self._requests_per_window - self._taken
-        if departures_left <= 0:
-            # No request has departed before now.
-            return max(self.shut_until, now + self.seconds)
-        if len(self._departures) < departures_left:
-            return self.shut_until
-        return max(self.shut_until, self._departures[-departures_left] + self.seconds)
-
-    def take(self) -> None:
-        self._taken += 1
-
-    def give_back(self) -> None:
-        self._taken -= 1
-
-    def depart(self, moment: float) -> None:
-        self._taken -= 1
-        self._departures.append(moment)
-
-    def learn_from_429(self, departed_at: float, now: float, longest_answer_seconds: float) -> None:
-        """Widen the window if our requests alone may have caused a 429.
-
-        They may if one more than Airtable allows departed within the window and the time by which
-        their ways can differ, which is less than the longest answer took. A request that was under
-        way at an earlier 429 was refused for the same cause, and teaches nothing.
-        """
-        if departed_at < self._refused_at:
-            return
-        self._refused_at = now
-        is_full = len(self._departures) == self._departures.maxlen
-        if is_full and departed_at - self._departures[0] <= self.seconds + longest_answer_seconds:
-            self._widenings = min(self._widenings + 1, MOST_WIDENINGS)
-
-
-class Slot:
-    """The place of one request in the windows of its base and of its token.
-
-    It is held from the permission on, has no end until the request departs, and is free again a
-    window after that.
-    """
-
-    def __init__(
-        self,
-        windows: list[_Window],
-        lock: threading.Lock,
-        clock: Callable[[], float],
-        sleep: Callable[[float], object],
-    ) -> None:
-        self._windows = windows
-        self._lock = lock
-        self._clock = clock
-        self._sleep = sleep
-        self._is_held = True
-        self.departed_at: float | None = None
-
-    def wait_while_shut(self) -> bool:
-        """Return when no 429 holds the request up, and tell whether that took a while."""
-        has_waited = False
-        while True:
-            with self._lock:
-                seconds = max(window.shut_until for window in self._windows) - self._clock()
-            if seconds <= 0:
-                return has_waited
-            self._sleep(seconds)
-            has_waited = True
-
-    def depart(self) -> None:
-        """Date the request: its bytes have left, or some of them may have."""
-        with self._lock:
-            if self._is_held:
-                self._is_held = False
-                self.departed_at = self._clock()
-                for window in self._windows:
-                    window.depart(self.departed_at)
-
-    def give_back(self) -> None:
-        """Free a slot whose request was not sent."""
-        with self._lock:
-            if self._is_held:
-                self._is_held = False
-                for window in self._windows:
-                    window.give_back()
-
-
-class _ThreadSlot(threading.local):
-    # urllib3 hands nothing of a request down to the connection that sends it. But one thread does
-    # it all, from the permission to the answer.
-    slot: Slot | None = None
-
-
-_THREAD: Final = _ThreadSlot()
-
-
-def slot_of_this_thread() -> Slot | None:
-    """Give the slot of the request that this thread is sending."""
-    return _THREAD.slot
-
-
-def leave_slot_of_this_thread() -> None:
-    """End what this thread is sending; a slot is free again at once if nothing was sent."""
-    slot, _THREAD.slot = _THREAD.slot, None
-    if slot is not None:
-        slot.give_back()
 
 
 class AirtableBudget(APIBudget):
@@ -189,9 +54,9 @@ class AirtableBudget(APIBudget):
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
-        self._token = _Window(REQUESTS_PER_SECOND_PER_TOKEN, REQUESTS_PER_SECOND_PER_TOKEN)
-        self._bases: defaultdict[str, _Window] = defaultdict(
-            lambda: _Window(requests_per_second_per_base, REQUESTS_PER_SECOND_PER_BASE)
+        self._token = Window(REQUESTS_PER_SECOND_PER_TOKEN, REQUESTS_PER_SECOND_PER_TOKEN)
+        self._bases: defaultdict[str, Window] = defaultdict(
+            lambda: Window(requests_per_second_per_base, REQUESTS_PER_SECOND_PER_BASE)
         )
         self._warned: set[str] = set()
         self._longest_answer_seconds = 0.0
@@ -206,7 +71,7 @@ class AirtableBudget(APIBudget):
         timeout: float | None = None,  # noqa: ARG002 - the CDK's signature
     ) -> None:
         """Take a slot for the request, as soon as there is one, for this thread to send it."""
-        former = _THREAD.slot
+        former = slot_of_this_thread()
         if former is not None:
             # Held only if the former request was sent past `paced_connection.py`.
             former.depart()
@@ -219,7 +84,7 @@ class AirtableBudget(APIBudget):
                     for window in windows:
                         window.take()
                     self.calls += 1
-                    _THREAD.slot = Slot(windows, self._lock, self._clock, self._wait)
+                    hold_in_this_thread(Slot(windows, self._lock, self._clock, self._wait))
                     return
             self._wait(opening - now)
 
@@ -229,16 +94,18 @@ class AirtableBudget(APIBudget):
         A request without a base shuts the token. The monthly quota shuts nothing: waiting does
         not bring it back.
         """
-        slot = _THREAD.slot
-        if slot is not None:
-            slot.depart()  # held only if the request was sent past `paced_connection.py`
+        slot = slot_of_this_thread()
         now = self._clock()
-        departed_at = slot.departed_at if slot is not None and slot.departed_at else now
-        self._longest_answer_seconds = max(self._longest_answer_seconds, now - departed_at)
+        departed_at = now if slot is None else slot.answer(now)
+        seconds = now - departed_at
+        self._longest_answer_seconds = max(self._longest_answer_seconds, seconds)
+        windows = self._windows_of(request)
         if response.status_code != HTTPStatus.TOO_MANY_REQUESTS or is_monthly_quota(response):
+            with self._lock:
+                for window in windows:
+                    window.note_answer(seconds)
             return
         pause = max(PENALTY_SECONDS, retry_after_seconds(response) or 0.0)
-        windows = self._windows_of(request)
         with self._lock:
             self.refusals += 1
             for window in windows:
@@ -273,7 +140,7 @@ class AirtableBudget(APIBudget):
         with self._lock:
             self.waited_seconds += seconds
 
-    def _windows_of(self, request: Any) -> list[_Window]:  # noqa: ANN401 - the CDK's signature
+    def _windows_of(self, request: Any) -> list[Window]:  # noqa: ANN401 - the CDK's signature
         in_base = _BASE_ID_IN_PATH.search(request.path_url)
         if not in_base:
             return [self._token]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 import requests_mock
+import urllib3
 import urllib3.connection
 from airbyte_cdk.sources.http_config import MAX_CONNECTION_POOL_SIZE
 from airbyte_cdk.sources.streams.http.tcp_keepalive import tcp_keepalive_socket_options
@@ -460,6 +461,17 @@ def test_pool_and_keepalive(session: PacedSession) -> None:
     assert pool.pool is not None
     assert pool.pool.maxsize == MAX_CONNECTION_POOL_SIZE
     assert pool.conn_kw["socket_options"] == tcp_keepalive_socket_options()
+
+
+def test_socks_proxy(session: PacedSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SOCKS proxy keeps its own connections, which know the way."""
+    adapter = session.get_adapter("https://api.airtable.com")
+    socks = urllib3.PoolManager()
+    monkeypatch.setattr("requests.adapters.SOCKSProxyManager", lambda *_, **__: socks)
+    classes = dict(socks.pool_classes_by_scheme)
+
+    assert adapter.proxy_manager_for("socks5://127.0.0.1:1080") is socks  # type: ignore[attr-defined]  # ours has it
+    assert socks.pool_classes_by_scheme == classes
 
 
 def test_request_without_a_slot(session: PacedSession) -> None:

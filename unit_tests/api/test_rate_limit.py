@@ -12,10 +12,10 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_airtable.api import rate_limit
-from source_airtable.api.rate_limit import (
+from source_airtable.api.rate_limit import AirtableBudget
+from source_airtable.api.slots import (
     WINDOW_SECONDS,
-    AirtableBudget,
+    hold_in_this_thread,
     leave_slot_of_this_thread,
     slot_of_this_thread,
 )
@@ -25,7 +25,7 @@ from unit_tests.fake_clock import FakeClock
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from source_airtable.api.rate_limit import Slot
+    from source_airtable.api.slots import Slot
 
 BASES = [f"appBase{number:010d}" for number in range(20)]
 TABLE = f"/{BASES[0]}/tblltp8DGLhqbUmjK"
@@ -413,7 +413,7 @@ def forget_slot() -> Slot:
     """Take this thread's slot away from it, as if another thread had it."""
     slot = slot_of_this_thread()
     assert slot is not None
-    rate_limit._THREAD.slot = None  # noqa: SLF001 - one thread plays many here
+    hold_in_this_thread(None)
     return slot
 
 
@@ -424,6 +424,19 @@ def test_slot_that_is_given_back(clock: FakeClock) -> None:
     leave_slot_of_this_thread()
     budget.acquire_call(a_request())
 
+    assert clock.slept_seconds == 0.0
+
+
+def test_answer_without_a_departure(clock: FakeClock) -> None:
+    """A slot that was given back departs no more, and its answer teaches nothing."""
+    budget = a_budget(clock, requests_per_second_per_base=1)
+    budget.acquire_call(a_request())
+    slot = slot_of_this_thread()
+    assert slot is not None
+    slot.give_back()
+
+    assert slot.answer(clock()) == clock()
+    budget.acquire_call(a_request())
     assert clock.slept_seconds == 0.0
 
 
@@ -440,3 +453,47 @@ def test_departure_counts_once(clock: FakeClock) -> None:
     budget.acquire_call(a_request())
 
     assert clock.slept_seconds == pytest.approx(0.1)
+
+
+def ask(budget: AirtableBudget, clock: FakeClock, answer_seconds: float) -> None:
+    """Send a request, and have it answered."""
+    departure(budget, clock, TABLE)
+    clock.advance(answer_seconds)
+    budget.update_from_response(a_request(), an_answer())
+
+
+@pytest.mark.parametrize(
+    ("answer_seconds", "window_seconds"),
+    [(0.2, 1.1), (0.25, 1.1), (0.4, 1.22), (0.5, 1.32), (0.9, 1.32)],
+)
+def test_late_answer(clock: FakeClock, answer_seconds: float, window_seconds: float) -> None:
+    """A slot is free as much later as its answer is later than usual, to a bound."""
+    budget = a_budget(clock, requests_per_second_per_base=1)
+    ask(budget, clock, 0.2)
+    clock.advance(10.0)
+    before = clock()
+    ask(budget, clock, answer_seconds)
+
+    assert departure(budget, clock, TABLE) - before == pytest.approx(window_seconds)
+
+
+def test_missing_answer(clock: FakeClock) -> None:
+    """A request that has no answer yet is as late as it can be."""
+    budget = a_budget(clock, requests_per_second_per_base=1)
+    ask(budget, clock, 0.2)
+    clock.advance(10.0)
+    before = departure(budget, clock, TABLE)
+
+    assert departure(budget, clock, TABLE) - before == pytest.approx(1.32)
+
+
+def test_answers_that_are_always_slow(clock: FakeClock) -> None:
+    """What is usual is judged by the latest answers, so that slow ones do not count as late."""
+    budget = a_budget(clock, requests_per_second_per_base=1)
+    ask(budget, clock, 0.1)
+    for _ in range(20):
+        ask(budget, clock, 0.9)
+    before = clock()
+    ask(budget, clock, 0.9)
+
+    assert departure(budget, clock, TABLE) - before == pytest.approx(1.3)
