@@ -14,7 +14,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from scripts.bench_container import why_no_container
 from scripts.bench_measure import measure
+from scripts.bench_process import CONSOLE_SCRIPT
 from scripts.bench_scenarios import SCENARIOS
 from source_airtable.api.rate_limit import (
     REQUESTS_PER_SECOND_PER_BASE,
@@ -40,6 +42,9 @@ def main() -> None:
     parser.add_argument("scenarios", nargs="*", metavar="scenario", help=", ".join(SCENARIOS))
     parser.add_argument("--runs", type=int, default=1, help="how often each is run")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the rows, too")
+    parser.add_argument(
+        "--connector", default=CONSOLE_SCRIPT[0], help="the command, to compare another checkout's"
+    )
     arguments = parser.parse_args()
     unknown = set(arguments.scenarios) - SCENARIOS.keys()
     if unknown:
@@ -51,9 +56,13 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for name in arguments.scenarios or SCENARIOS:
         scenario = SCENARIOS[name]
+        obstacle = "" if scenario.container_cpus is None else why_no_container()
+        if obstacle:
+            print(f"{name:<18} skipped: {obstacle}", flush=True)
+            continue
         measured: list[Measurement] = []
         for run in range(1, arguments.runs + 1):
-            measured.append(measure(scenario))
+            measured.append(measure(scenario, (arguments.connector,)))
             print(_row(name, scenario, measured[-1]), flush=True)
             rows.append({"scenario": name, "run": run, **asdict(measured[-1])})
         if len(measured) > 1:
@@ -102,6 +111,10 @@ def _row(name: str, scenario: Scenario, taken: Measurement) -> str:
         row += f"  the other client: {taken.neighbour_calls} calls, {taken.neighbour_refusals} 429s"
     if scenario.output_bytes_per_second:
         row += f"  output read at {scenario.output_bytes_per_second / 1e6:.0f} MB/s"
+    if scenario.busy_loops:
+        row += f"  beside {scenario.busy_loops} busy loops"
+    if scenario.container_cpus is not None:
+        row += "  CPU and memory are those of the Docker client"
     if taken.exit_code:
         row += f"  FAILED with {taken.exit_code}"
     return row

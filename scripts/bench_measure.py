@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from integration_tests.airtable_simulator.process import SimulatorProcess
 from scripts.bench_account import write_account_of_items
+from scripts.bench_busy import BusyLoops
+from scripts.bench_container import container_command
 from scripts.bench_neighbour import Neighbour
 from scripts.bench_process import CONSOLE_SCRIPT, LONGEST_RUN_SECONDS, run_measured
 from source_airtable.streams.catalog import ACCOUNT_STREAMS
@@ -27,7 +31,7 @@ UNPACED: Final = (
     sys.executable,
     "-c",
     (
-        "from source_airtable.api import rate_limit; rate_limit.WINDOW_SECONDS = 0.0; "
+        "from source_airtable.api import slots; slots.WINDOW_SECONDS = 0.0; "
         "from source_airtable.run import run; run()"
     ),
 )
@@ -52,19 +56,25 @@ class Measurement:
     neighbour_refusals: int
 
 
-def measure(scenario: Scenario) -> Measurement:
+def measure(scenario: Scenario, connector: tuple[str, ...] = CONSOLE_SCRIPT) -> Measurement:
     """Run a scenario once, with a simulator of its own."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         with _serve(scenario, work) as simulator:
-            return _measure_served(scenario, simulator, work)
+            return _measure_served(scenario, simulator, work, connector)
 
 
-def _measure_served(scenario: Scenario, simulator: SimulatorProcess, work: Path) -> Measurement:
+def _measure_served(
+    scenario: Scenario, simulator: SimulatorProcess, work: Path, connector: tuple[str, ...]
+) -> Measurement:
     config = work / "config.json"
     credentials = {"api_key": simulator.token}
     config.write_text(json.dumps({"credentials": credentials, **dict(scenario.settings)}))
     environment = environment_for(simulator.url)
+    if simulator.certificate:
+        certificate = work / "certificate.pem"
+        shutil.copy(simulator.certificate, certificate)
+        environment["REQUESTS_CA_BUNDLE"] = str(certificate)
     arguments = [scenario.command, "--config", str(config)]
     path = ""
     if scenario.command == "read":
@@ -75,12 +85,21 @@ def _measure_served(scenario: Scenario, simulator: SimulatorProcess, work: Path)
         path = path_of(streams[0])
     simulator.admin.forget_limits()
     simulator.admin.reset_stats()
-    program = CONSOLE_SCRIPT if scenario.has_limits else UNPACED
+    program = connector if scenario.has_limits else UNPACED
     output = work / "messages.jsonl"
     rate = scenario.others_requests_per_second
-    with Neighbour(simulator.url, simulator.token, path, rate) as neighbour:
+    running = (
+        nullcontext(program)
+        if scenario.container_cpus is None
+        else container_command(scenario.container_cpus, work, environment)
+    )
+    with (
+        Neighbour(simulator.near_url, simulator.token, path, rate) as neighbour,
+        BusyLoops(scenario.busy_loops),
+        running as command,
+    ):
         usage = run_measured(
-            [*program, *arguments],
+            [*command, *arguments],
             output,
             environment,
             output_bytes_per_second=scenario.output_bytes_per_second,

@@ -40,6 +40,10 @@ class Scenario:
     """How fast the output is read; None: as fast as it comes."""
     others_requests_per_second: int = 0
     """What another client asks of the first base meanwhile."""
+    busy_loops: int = 0
+    """Processes that do nothing but use the processor meanwhile."""
+    container_cpus: float | None = None
+    """The connector runs in its image with so many processors; None: as a process."""
 
     @property
     def synthetic(self) -> str:
@@ -85,9 +89,30 @@ TABLES_ONLY: Final = Scenario(
     settings=(("base_ids", ("Links 1", "Links 2")),),
 )
 
+# How far away Airtable is, each way; over TLS, so that a connection takes three round trips.
+DISTANCES_MS: Final = (0, 10, 40, 100)
+DISTANT: Final = {
+    milliseconds: Scenario(
+        bases=3,
+        tables=4,
+        records=500,
+        serving=("--tls", "--one-way-ms", str(milliseconds)),
+    )
+    for milliseconds in DISTANCES_MS
+}
+
 # fmt: off
 SCENARIOS: Final = {
     "many-bases": Scenario(bases=10, tables=2, records=1_000, serving=USUAL_LATENCY),
+    "many-bases-tls": Scenario(
+        bases=10, tables=2, records=1_000, serving=(*USUAL_LATENCY, "--tls"),
+    ),
+    "many-bases-4": Scenario(
+        bases=10, tables=4, records=500, serving=(*USUAL_LATENCY, "--tls"),
+    ),
+    "many-bases-8": Scenario(
+        bases=10, tables=8, records=200, serving=(*USUAL_LATENCY, "--tls"),
+    ),
     "one-base": Scenario(bases=1, tables=10, records=500, serving=USUAL_LATENCY),
     "big-table": Scenario(bases=1, tables=1, records=5_000, serving=USUAL_LATENCY),
     "cpu": Scenario(bases=4, tables=5, records=10_000),
@@ -117,6 +142,15 @@ SCENARIOS: Final = {
         bases=1, tables=2, records=800, serving=USUAL_LATENCY, others_requests_per_second=3,
         settings=(("requests_per_second_per_base", 2),),
     ),
+    **{f"distance-{ms}": DISTANT[ms] for ms in DISTANCES_MS},
+    "distance-jitter": replace(
+        DISTANT[40], serving=(*DISTANT[40].serving, "--one-way-jitter-ms", "40"),
+    ),
+    **{f"busy-{ms}": replace(DISTANT[ms], busy_loops=2) for ms in DISTANCES_MS},
+    **{
+        f"container-{cpus}-{ms}": replace(DISTANT[ms], container_cpus=cpus)
+        for cpus in (0.5, 0.25) for ms in DISTANCES_MS
+    },
     "discover": Scenario(bases=5, tables=40, records=1, fields=150, command="discover"),
     "large-account": Scenario(
         bases=1_000, tables=10, records=0, serving=USUAL_LATENCY, command="discover",

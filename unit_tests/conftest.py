@@ -15,6 +15,7 @@ from source_airtable.api.client import AirtableClient
 from source_airtable.api.connection import API_URL_VARIABLE
 from source_airtable.api.error_handler import AirtableBackoffStrategy
 from source_airtable.api.rate_limit import AirtableBudget
+from source_airtable.api.slots import hold_in_this_thread
 from unit_tests.builders import a_config
 from unit_tests.fake_clock import FakeClock
 
@@ -46,6 +47,12 @@ def socket_guard() -> Iterator[None]:
         for name in ("connect", "connect_ex"):
             patch.setattr(socket.socket, name, guarded(getattr(socket.socket, name)))
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_slot_of_another_test() -> None:
+    """Let no test send a request with a slot that an earlier one took."""
+    hold_in_this_thread(None)
 
 
 @pytest.fixture

@@ -12,11 +12,15 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
+from aiohttp import web
 
 from .account import DEFAULT_TOKEN
+from .certificate import server_context, write_certificate
+from .distance import Distance, Relay
 from .process import start_server
 from .sample_base import sample_account
 from .server import Simulator
@@ -40,6 +44,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("--latency-ms", type=float, default=0.0)
     add("--jitter-ms", type=float, default=0.0, help="evenly spread, added to the latency")
     add("--no-limits", action="store_true", help="no limits per second")
+    add("--tls", action="store_true", help="serve HTTPS, with a certificate made at the start")
+    add("--one-way-ms", type=float, default=0.0, help="how far away, for connections, too")
+    add("--one-way-jitter-ms", type=float, default=0.0, help="evenly spread, added to the way")
     add("--gzip", action="store_true", help="compress answers, as Airtable does")
     add("--serve-attachments", action="store_true", help="attachments are files of the simulator")
     add("--set", action="append", default=[], metavar="NAME=JSON", help="any other setting")
@@ -79,8 +86,18 @@ async def serve(simulator: Simulator, arguments: argparse.Namespace) -> None:
     is_over = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, is_over.set)
-    runner, url = await start_server(simulator, arguments.port)
-    print(json.dumps({"url": url, "token": DEFAULT_TOKEN}), flush=True)  # noqa: T201 - the promised line
+    distance = Distance(
+        arguments.one_way_ms / 1000, arguments.one_way_jitter_ms / 1000, arguments.tls
+    )
+    is_near = distance == Distance()
+    runner, near_url = await start_server(simulator, arguments.port if is_near else 0)
+    closing = contextlib.AsyncExitStack()
+    closing.push_async_callback(runner.cleanup)
+    said = {"url": near_url, "token": DEFAULT_TOKEN}
+    if not is_near:
+        said |= await _move_away(runner, arguments, distance, closing)
+        said["near_url"] = near_url
+    print(json.dumps(said), flush=True)  # noqa: T201 - the promised line
     parent = os.getppid()
     # A terminal's stdin is left alone: reading it in the background would stop the process.
     if not arguments.keep_running and not sys.stdin.isatty():
@@ -88,11 +105,35 @@ async def serve(simulator: Simulator, arguments: argparse.Namespace) -> None:
     watching = (
         None if arguments.keep_running else asyncio.ensure_future(_watch_parent(parent, is_over))
     )
-    with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(is_over.wait(), arguments.stop_after_seconds)
-    if watching is not None:
-        watching.cancel()
-    await runner.cleanup()
+    async with closing:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(is_over.wait(), arguments.stop_after_seconds)
+        if watching is not None:
+            watching.cancel()
+
+
+async def _move_away(
+    runner: web.AppRunner,
+    arguments: argparse.Namespace,
+    distance: Distance,
+    closing: contextlib.AsyncExitStack,
+) -> dict[str, str]:
+    """Serve at a distance, too; gives what the first line says of it."""
+    said: dict[str, str] = {}
+    port: int = runner.addresses[0][1]
+    if arguments.tls:
+        folder = closing.enter_context(TemporaryDirectory())
+        certificate = write_certificate(Path(folder))
+        # Behind the relay, so that the handshake has as far to go as the requests.
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=server_context(certificate))
+        await site.start()
+        port = runner.addresses[-1][1]
+        said["certificate"] = str(certificate)
+    relay = Relay(port, distance)
+    closing.push_async_callback(relay.stop)
+    far_port = await relay.start(arguments.port)
+    scheme = "https" if arguments.tls else "http"
+    return {**said, "url": f"{scheme}://127.0.0.1:{far_port}"}
 
 
 def _watch_stdin(loop: asyncio.AbstractEventLoop, is_over: asyncio.Event) -> None:

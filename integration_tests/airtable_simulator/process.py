@@ -56,6 +56,10 @@ class SimulatorProcess:
         self._command += [*files, *arguments]
         self._process: subprocess.Popen[str] | None = None
         self.url = ""
+        self.near_url = ""
+        """Where it answers without distance and TLS; the same as `url` where it has neither."""
+        self.certificate = ""
+        """The path of what clients have to trust; empty without TLS."""
         self.token = ""
 
     @property
@@ -68,7 +72,7 @@ class SimulatorProcess:
     @property
     def admin(self) -> AdminClient:
         """Commands to the simulator."""
-        return AdminClient(self.url)
+        return AdminClient(self.near_url)
 
     def start(self) -> Self:
         """Start, and wait until it answers."""
@@ -90,6 +94,8 @@ class SimulatorProcess:
             raise RuntimeError("the simulator did not start")
         said = json.loads(line)
         self.url, self.token = said["url"], said["token"]
+        self.near_url = said.get("near_url", self.url)
+        self.certificate = said.get("certificate", "")
         return self
 
     def stop(self) -> int:

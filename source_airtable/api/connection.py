@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airbyte_cdk.sources.streams.http.http_client import HttpClient
 
+from source_airtable.api.paced_connection import PacedSession
 from source_airtable.errors import InvalidConfigError
 from source_airtable.version import __version__
 
@@ -57,11 +58,9 @@ def build_http_client(
         logger=_silent_logger(),
         error_handler=error_handler,
         backoff_strategy=backoff_strategy,
-        api_budget=budget,
+        session=PacedSession(budget),
         authenticator=authenticator,
         request_timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
-        # Also gives http:// the larger connection pool that https:// has by default.
-        use_tcp_keepalive=True,
     )
 
 

@@ -12,19 +12,28 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_airtable.api.rate_limit import WINDOW_SECONDS, AirtableBudget
+from source_airtable.api.rate_limit import AirtableBudget
+from source_airtable.api.slots import (
+    WINDOW_SECONDS,
+    hold_in_this_thread,
+    leave_slot_of_this_thread,
+    slot_of_this_thread,
+)
 from unit_tests.builders import API
 from unit_tests.fake_clock import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from source_airtable.api.slots import Slot
+
 BASES = [f"appBase{number:010d}" for number in range(20)]
+TABLE = f"/{BASES[0]}/tblltp8DGLhqbUmjK"
 RATE_LIMIT = b'{"errors":[{"error":"RATE_LIMIT_REACHED","message":"Later"}]}'
 MONTHLY_QUOTA = b'{"errors":[{"error":"PUBLIC_API_BILLING_LIMIT_EXCEEDED"}]}'
 
 
-def a_request(path: str = f"/{BASES[0]}/tblltp8DGLhqbUmjK") -> requests.PreparedRequest:
+def a_request(path: str = TABLE) -> requests.PreparedRequest:
     """A request as the session hands it to the budget."""
     return requests.Request("GET", f"{API}{path}").prepare()
 
@@ -44,8 +53,11 @@ def a_budget(clock: FakeClock, requests_per_second_per_base: int = 5) -> Airtabl
 
 
 def departure(budget: AirtableBudget, clock: FakeClock, path: str) -> float:
-    """When a request for a path may leave."""
+    """When a request for a path departs: at once when it may."""
     budget.acquire_call(a_request(path))
+    slot = slot_of_this_thread()
+    assert slot is not None
+    slot.depart()
     return clock.last_read
 
 
@@ -279,3 +291,209 @@ def test_full_speed(clock: FakeClock) -> None:
 
     assert moments[-1] - moments[0] == pytest.approx(10 * WINDOW_SECONDS)
     assert all(earlier <= later for earlier, later in pairwise(moments))
+
+
+def window_of(budget: AirtableBudget, clock: FakeClock, requests_per_second: int = 5) -> float:
+    """How far apart a request and the one that takes its slot are."""
+    clock.advance(100.0)
+    before = clock()
+    for _ in range(requests_per_second + 1):
+        departure(budget, clock, TABLE)
+    return clock() - before
+
+
+def be_refused(budget: AirtableBudget, clock: FakeClock, requests_before: int) -> None:
+    """Send requests, the last of which is refused three tenths of a second later."""
+    for _ in range(requests_before):
+        departure(budget, clock, TABLE)
+    departure(budget, clock, TABLE)
+    clock.advance(0.3)
+    budget.update_from_response(a_request(), a_refusal())
+
+
+def test_429_that_we_may_have_caused(clock: FakeClock) -> None:
+    """The window of a base grows with each 429 that our requests may have caused, to a bound."""
+    budget = a_budget(clock)
+    windows = [window_of(budget, clock)]
+    for _ in range(4):
+        be_refused(budget, clock, requests_before=5)
+        windows.append(window_of(budget, clock))
+
+    assert windows == pytest.approx([1.1, 1.5, 1.9, 2.3, 2.3])
+
+
+def test_429_that_another_integration_caused(clock: FakeClock) -> None:
+    """Two requests a second cause no 429, and the window stays."""
+    budget = a_budget(clock, requests_per_second_per_base=2)
+    be_refused(budget, clock, requests_before=5)
+
+    assert window_of(budget, clock, requests_per_second=2) == pytest.approx(1.1)
+
+
+def test_first_requests_cause_no_429(clock: FakeClock) -> None:
+    """Where fewer requests departed than Airtable allows, another integration caused the 429."""
+    budget = a_budget(clock)
+    be_refused(budget, clock, requests_before=4)
+
+    assert window_of(budget, clock) == pytest.approx(1.1)
+
+
+def an_answer() -> requests.Response:
+    """A page."""
+    response = requests.Response()
+    response.status_code = 200
+    return response
+
+
+def test_long_answers_make_the_cause_less_certain(clock: FakeClock) -> None:
+    """Where answers take seconds, the ways of requests may have differed by as much."""
+    budget = a_budget(clock, requests_per_second_per_base=2)
+    departure(budget, clock, TABLE)
+    clock.advance(5.0)
+    budget.update_from_response(a_request(), an_answer())
+    be_refused(budget, clock, requests_before=5)
+
+    assert window_of(budget, clock, requests_per_second=2) == pytest.approx(1.5)
+
+
+def test_burst_of_429s_counts_once(clock: FakeClock) -> None:
+    """Requests that were under way at a 429 and are refused, too, teach nothing more."""
+    budget = a_budget(clock)
+    be_refused(budget, clock, requests_before=5)
+    budget.update_from_response(a_request(), a_refusal())
+
+    assert budget.refusals == 2
+    assert window_of(budget, clock) == pytest.approx(1.5)
+
+
+def test_429_leaves_the_windows_of_other_bases(clock: FakeClock) -> None:
+    """What one base teaches holds for that base alone."""
+    budget = a_budget(clock)
+    be_refused(budget, clock, requests_before=5)
+    before = clock()
+    for _ in range(6):
+        departure(budget, clock, f"/{BASES[1]}/tblA")
+
+    assert clock() - before == pytest.approx(1.1)
+
+
+def test_warning_of_a_base(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
+    """The log says once for each base that it is shut, for how long, and what can be done."""
+    budget = a_budget(clock)
+    for path in ("/meta/bases", f"/{BASES[0]}/tblA", f"/{BASES[0]}/tblB", f"/{BASES[1]}/tblA"):
+        budget.update_from_response(a_request(path), a_refusal())
+
+    of_token, of_base, of_other_base = (record.getMessage() for record in caplog.records)
+    assert of_base == (
+        f"Airtable refused a request to base {BASES[0]} (429); the base answers nobody for 30 "
+        "seconds. If another integration uses this base, lower the setting "
+        "requests_per_second_per_base."
+    )
+    assert "none of this account's requests for 30 seconds" in of_token
+    assert BASES[1] in of_other_base
+
+
+def test_requests_under_way_hold_their_slots(clock: FakeClock) -> None:
+    """A slot is free a window after its request departs, however long that takes."""
+    budget = a_budget(clock)
+    slots = []
+    for _ in range(5):
+        budget.acquire_call(a_request())
+        slots.append(forget_slot())
+    clock.advance(10.0)
+    for slot in slots:
+        slot.depart()
+
+    budget.acquire_call(a_request())
+
+    assert clock.slept_seconds == pytest.approx(1.1)
+
+
+def forget_slot() -> Slot:
+    """Take this thread's slot away from it, as if another thread had it."""
+    slot = slot_of_this_thread()
+    assert slot is not None
+    hold_in_this_thread(None)
+    return slot
+
+
+def test_slot_that_is_given_back(clock: FakeClock) -> None:
+    """A request that was not sent leaves its place to the next one."""
+    budget = a_budget(clock, requests_per_second_per_base=1)
+    budget.acquire_call(a_request())
+    leave_slot_of_this_thread()
+    budget.acquire_call(a_request())
+
+    assert clock.slept_seconds == 0.0
+
+
+def test_answer_without_a_departure(clock: FakeClock) -> None:
+    """A slot that was given back departs no more, and its answer teaches nothing."""
+    budget = a_budget(clock, requests_per_second_per_base=1)
+    budget.acquire_call(a_request())
+    slot = slot_of_this_thread()
+    assert slot is not None
+    slot.give_back()
+
+    assert slot.answer(clock()) == clock()
+    budget.acquire_call(a_request())
+    assert clock.slept_seconds == 0.0
+
+
+def test_departure_counts_once(clock: FakeClock) -> None:
+    """A slot that has departed stays so, whatever is said of it later."""
+    budget = a_budget(clock, requests_per_second_per_base=1)
+    departure(budget, clock, TABLE)
+    clock.advance(1.0)
+    departed = slot_of_this_thread()
+    assert departed is not None
+    departed.depart()
+    leave_slot_of_this_thread()
+    leave_slot_of_this_thread()
+    budget.acquire_call(a_request())
+
+    assert clock.slept_seconds == pytest.approx(0.1)
+
+
+def ask(budget: AirtableBudget, clock: FakeClock, answer_seconds: float) -> None:
+    """Send a request, and have it answered."""
+    departure(budget, clock, TABLE)
+    clock.advance(answer_seconds)
+    budget.update_from_response(a_request(), an_answer())
+
+
+@pytest.mark.parametrize(
+    ("answer_seconds", "window_seconds"),
+    [(0.2, 1.1), (0.25, 1.1), (0.4, 1.22), (0.5, 1.32), (0.9, 1.32)],
+)
+def test_late_answer(clock: FakeClock, answer_seconds: float, window_seconds: float) -> None:
+    """A slot is free as much later as its answer is later than usual, to a bound."""
+    budget = a_budget(clock, requests_per_second_per_base=1)
+    ask(budget, clock, 0.2)
+    clock.advance(10.0)
+    before = clock()
+    ask(budget, clock, answer_seconds)
+
+    assert departure(budget, clock, TABLE) - before == pytest.approx(window_seconds)
+
+
+def test_missing_answer(clock: FakeClock) -> None:
+    """A request that has no answer yet is as late as it can be."""
+    budget = a_budget(clock, requests_per_second_per_base=1)
+    ask(budget, clock, 0.2)
+    clock.advance(10.0)
+    before = departure(budget, clock, TABLE)
+
+    assert departure(budget, clock, TABLE) - before == pytest.approx(1.32)
+
+
+def test_answers_that_are_always_slow(clock: FakeClock) -> None:
+    """What is usual is judged by the latest answers, so that slow ones do not count as late."""
+    budget = a_budget(clock, requests_per_second_per_base=1)
+    ask(budget, clock, 0.1)
+    for _ in range(20):
+        ask(budget, clock, 0.9)
+    before = clock()
+    ask(budget, clock, 0.9)
+
+    assert departure(budget, clock, TABLE) - before == pytest.approx(1.3)
