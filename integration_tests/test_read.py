@@ -588,16 +588,15 @@ def test_table_deleted_in_mid_read(airtable: SimulatorProcess) -> None:
     base = a_base("Deleting", a_table("Going", records=350), a_table("Staying"))
     account = an_account(airtable, base)
     going, staying = base["tables"]
-    # The second page is slow, so that the table is gone before the third one is asked for.
-    airtable.admin.plan_fault(
-        "list_records", "delay", base=base["id"], table=going["id"], page=2, seconds=5
-    )
+    # The second page is held, so that the table is gone before the third one is asked for.
+    airtable.admin.plan_fault("list_records", "hold", base=base["id"], table=going["id"], page=2)
     airtable.admin.reset_stats()
     catalog = a_catalog([account.stream(base, going), account.stream(base, staying)])
     with account.tenant.connector.started("read", catalog=catalog) as live:
         # By what Airtable is asked: the first page's records come out when they may.
         live.go_on_until(lambda: airtable.admin.stats()["faults"])
         airtable.admin.delete_table(base["id"], going["id"])
+        airtable.admin.release_answers()
         run = live.whole()
 
     failure = run.failure_of(account.name(base, going))
