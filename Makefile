@@ -32,7 +32,7 @@ sync: $(STAMPS)/sync  ## Copy Airtable (AIRTABLE_TOKEN, else a sample base) into
 	@$(BIN)/python -m scripts.sync_to_duckdb
 
 test: $(STAMPS)/test  ## Run all tests; ARGS="-k names -x" goes to pytest.
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(STAMPS)/check  ## Check format, lint and types; writes nothing.
 	@$(BIN)/ruff format --check --quiet .

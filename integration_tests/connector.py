@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
@@ -24,7 +24,7 @@ from integration_tests.airtable_simulator.account import READ_SCOPES
 from integration_tests.bases import CELL_MARK
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from integration_tests.airtable_simulator import AdminClient, SimulatorProcess
 
@@ -35,6 +35,7 @@ CONSOLE_SCRIPT: Final = (str(Path(sys.executable).with_name("source-airtable")),
 SIGNAL_AT_IMPORT: Final = REPOSITORY / "integration_tests" / "signal_at_import.py"
 FAST_CLOCK: Final = (sys.executable, "-m", "integration_tests.fast_clock")
 LONGEST_RUN_SECONDS: Final = 60.0
+LOOK_SECONDS: Final = 0.02
 SHORTEST_SECRET: Final = 6
 """Characters; shorter ones are no secrets and occur by chance."""
 
@@ -176,6 +177,13 @@ class LiveRun:
         """Whether the process has not ended yet."""
         return self.process.poll() is None
 
+    def go_on_until(self, has_come: Callable[[], object]) -> None:
+        """Let it run until something is true, or it ends."""
+        while self.is_going_on and not has_come():
+            # Not a loop without a pause: it would take the core that the connector needs.
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(LOOK_SECONDS)
+
     def close_stdout(self) -> None:
         """Go away, as ``head`` does."""
         assert self.process.stdout is not None
@@ -293,11 +301,11 @@ class Connector:
         assert not with_cells, with_cells
 
     def _run_process(self, arguments: Sequence[str], *, on_fast_clock: bool) -> Run:
-        if on_fast_clock and not self.environment:
+        if not self.environment:
             from integration_tests.forked_connector import shared_forks  # noqa: PLC0415 - it needs this module
 
             # A start costs more than a second; variables may be read by it alone.
-            return shared_forks().run(arguments, self._environment())
+            return shared_forks(is_fast=on_fast_clock).run(arguments, self._environment())
         ended = subprocess.run(  # noqa: S603 - our own script
             [*(FAST_CLOCK if on_fast_clock else CONSOLE_SCRIPT), *arguments],
             cwd=REPOSITORY,

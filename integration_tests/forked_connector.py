@@ -1,14 +1,15 @@
 """Many short commands of the connector, each a process of its own, for the price of one start.
 
-``python -m integration_tests.forked_connector`` imports the connector once, on the fast clock, and
-forks for every command that it is told: the child takes the command's arguments, environment and
-files for its output, runs the console script's entry and ends as any process does. An import costs
-more than a second of CPU, a fork some hundredths.
+``python -m integration_tests.forked_connector`` imports the connector once, on the fast clock or on
+the real one, and forks for every command that it reads: the child takes the command's arguments,
+environment and files for its output, runs the console script's entry and ends as any process does.
+An import costs more than a second of CPU, a fork some hundredths.
 """
 
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
 import signal
@@ -32,13 +33,15 @@ from integration_tests.fast_clock import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
 
 SERVER: Final = (sys.executable, "-m", "integration_tests.forked_connector")
 OUTPUTS: Final = ("stdout", "stderr")
+REAL_FACTOR: Final = 1.0
+"""Leaves the clock as it is."""
 
 _at_exit = ExitStack()
 atexit.register(_at_exit.close)
@@ -47,9 +50,15 @@ atexit.register(_at_exit.close)
 class Forks:
     """A process that runs one command after the other, each in a child; ended with its block."""
 
-    def __init__(self, clock_factor: float = DEFAULT_FACTOR) -> None:
-        """Remember how fast the clock of all children is to be."""
+    def __init__(
+        self,
+        clock_factor: float = DEFAULT_FACTOR,
+        *,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Remember how fast the clock of all children is, and variables that the import reads."""
         self._factor = clock_factor
+        self._environment = environment or {}
         self._process: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
 
@@ -60,7 +69,7 @@ class Forks:
         self._process = subprocess.Popen(  # noqa: S603 - our own module
             SERVER,
             cwd=REPOSITORY,
-            env={**kept, FACTOR_VARIABLE: str(self._factor)},
+            env={**kept, **self._environment, FACTOR_VARIABLE: str(self._factor)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",
@@ -93,9 +102,9 @@ class Forks:
 
 
 @cache
-def shared_forks() -> Forks:
-    """The process that forks for all tests of this one; it ends with it."""
-    return _at_exit.enter_context(Forks())
+def shared_forks(*, is_fast: bool) -> Forks:
+    """The process that forks for all tests of this one, on one of the clocks; it ends with it."""
+    return _at_exit.enter_context(Forks(DEFAULT_FACTOR if is_fast else REAL_FACTOR))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,14 +142,25 @@ def _take(descriptor: int, path: str, flags: int) -> None:
     os.close(opened)
 
 
-def main() -> None:
-    """Import the connector on the fast clock, and run what is told."""
-    quicken(float(os.environ.get(FACTOR_VARIABLE, DEFAULT_FACTOR)))
+def import_connector() -> Callable[[], None]:
+    """Import the connector on the clock that the environment names; gives the entry."""
+    factor = float(os.environ.get(FACTOR_VARIABLE, DEFAULT_FACTOR))
+    if factor != REAL_FACTOR:
+        quicken(factor)
     # Only now: default arguments of the connector hold on to the clock they are made with.
     from source_airtable.run import run  # noqa: PLC0415 - after the clock is quickened
 
     # What the entry itself imports only when it runs.
     import_module("source_airtable.process")
+    # Every child collects garbage first, and would walk through all that is imported.
+    gc.collect()
+    gc.freeze()
+    return run
+
+
+def main() -> None:
+    """Import the connector, and run the commands."""
+    run = import_connector()
     become_next_command()
     shorten_read_timeout()
     run()

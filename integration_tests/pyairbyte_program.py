@@ -21,6 +21,7 @@ import pytest
 
 from integration_tests.airtable_simulator import AdminClient
 from integration_tests.connector import REPOSITORY
+from integration_tests.forked_executable import shared_executable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from integration_tests.connector import Message
 
 LONGEST_RUN_SECONDS: Final = 180
-# On the fast clock, or most of the time would be the wait for the rate limits.
-CONNECTOR: Final = f"#!{sys.executable}\nfrom integration_tests.fast_clock import main\nmain()\n"
 
 needs_pyairbyte: Final = pytest.mark.skipif(
     sys.version_info >= (3, 13) or importlib.util.find_spec("airbyte") is None,
@@ -51,12 +50,9 @@ def read_with_pyairbyte(api_url: str, folder: Path, *sources: Message) -> list[M
     goes on with what it saves; one with ``"of_account": true`` reads the streams of the whole
     account, too.
     """
-    executable = folder / "source-airtable"
-    executable.write_text(CONNECTOR)
-    executable.chmod(0o700)
     given = {
         "url": api_url,
-        "executable": str(executable),
+        "executable": str(shared_executable()),
         "folder": str(folder),
         "sources": sources,
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,7 @@ from integration_tests.airtable_simulator import SimulatorProcess
 from integration_tests.airtable_simulator.files import DEFAULT_SIZE, file_content
 from integration_tests.bases import CELL_MARK, a_base, a_field, a_record, a_table, an_attachment
 from integration_tests.connector import a_catalog, a_tenant
+from integration_tests.forked_connector import ForkedConnector, Forks
 from integration_tests.photo_studio import a_photo_studio
 
 if TYPE_CHECKING:
@@ -58,24 +60,44 @@ def simulator() -> Iterator[SimulatorProcess]:
         yield running
 
 
+@dataclass(frozen=True)
+class Staging:
+    """The folder that Airbyte names for the files, and the process that was started with its name.
+
+    The CDK reads the name when it is imported.
+    """
+
+    folder: Path
+    forks: Forks
+
+
+@pytest.fixture(scope="module")
+def staging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staging]:
+    """A folder in a folder of its own."""
+    folder = tmp_path_factory.mktemp("transfer") / "staging"
+    with Forks(environment={"AIRBYTE_STAGING_DIRECTORY": str(folder)}) as forks:
+        yield Staging(folder, forks)
+
+
 class Account:
-    """A base, and a folder of its own for the files."""
+    """A base, and an empty folder for the files."""
 
     def __init__(
         self,
         simulator: SimulatorProcess,
-        folder: Path,
+        staging: Staging,
         base: Message,
         **settings: Any,  # noqa: ANN401 - JSON
     ) -> None:
         simulator.admin.clear_faults()
         self.admin = simulator.admin
-        self.folder = folder / "staging"
+        self.folder = staging.folder
+        shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
         self.base = base
         tenant = a_tenant(simulator, base, transfer_attachment_files=True, **settings)
-        self.connector = replace(
-            tenant.connector, environment={"AIRBYTE_STAGING_DIRECTORY": str(self.folder)}
+        self.connector = ForkedConnector(
+            simulator.url, tenant.connector.config, forks=staging.forks
         )
         self.found = Discovered(self.connector)
         self.attachment_files = self.found.account["attachment_files"]
@@ -158,9 +180,9 @@ def a_file_base(*files: Message) -> Message:
 # All of them.
 
 
-def test_hundred_files(simulator: SimulatorProcess, tmp_path: Path) -> None:
+def test_hundred_files(simulator: SimulatorProcess, staging: Staging) -> None:
     """100 files arrive whole, by one download each, and the token is shown to no file host."""
-    account = Account(simulator, tmp_path, a_photo_studio())
+    account = Account(simulator, staging, a_photo_studio())
     run = account.transfer()
     stats = account.admin.stats()
 
@@ -174,9 +196,9 @@ def test_hundred_files(simulator: SimulatorProcess, tmp_path: Path) -> None:
     assert file_warnings(run) == []
 
 
-def test_expired_and_failing_files(simulator: SimulatorProcess, tmp_path: Path) -> None:
+def test_expired_and_failing_files(simulator: SimulatorProcess, staging: Staging) -> None:
     """Of 100 files 5 have expired addresses, which are renewed, and 2 fail, which is reported."""
-    account = Account(simulator, tmp_path, a_photo_studio())
+    account = Account(simulator, staging, a_photo_studio())
     for file in account.files[:EXPIRED]:
         account.admin.expire_attachment(file["id"])
     lost, broken = account.files[10], account.files[90]
@@ -200,9 +222,9 @@ def test_expired_and_failing_files(simulator: SimulatorProcess, tmp_path: Path) 
     assert_statuses(run, [account.attachment_files])
 
 
-def test_end_lines(simulator: SimulatorProcess, tmp_path: Path) -> None:
+def test_end_lines(simulator: SimulatorProcess, staging: Staging) -> None:
     """For each table a line tells how many files were transferred, how many not, and why."""
-    account = Account(simulator, tmp_path, a_photo_studio())
+    account = Account(simulator, staging, a_photo_studio())
     account.admin.expire_attachment(account.files[0]["id"], is_renewable=False)
     run = account.transfer()
 
@@ -216,9 +238,9 @@ def test_end_lines(simulator: SimulatorProcess, tmp_path: Path) -> None:
     ]
 
 
-def test_renewed_row(simulator: SimulatorProcess, tmp_path: Path) -> None:
+def test_renewed_row(simulator: SimulatorProcess, staging: Staging) -> None:
     """The row of a renewed file has the new address, and is valid for two hours from then on."""
-    account = Account(simulator, tmp_path, a_file_base(an_attachment("a.png", 10)))
+    account = Account(simulator, staging, a_file_base(an_attachment("a.png", 10)))
     (file,) = account.files
     account.admin.expire_attachment(file["id"])
     account.admin.set_clock("2026-11-20T12:00:00.000Z")
@@ -231,10 +253,10 @@ def test_renewed_row(simulator: SimulatorProcess, tmp_path: Path) -> None:
     assert expires == 1_795_183_200_000
 
 
-def test_debug_log_tells_no_address(simulator: SimulatorProcess, tmp_path: Path) -> None:
+def test_debug_log_tells_no_address(simulator: SimulatorProcess, staging: Staging) -> None:
     """Also with --debug, neither a file's address nor its name is logged."""
     file = an_attachment(f"{CELL_MARK}.png", 10)
-    account = Account(simulator, tmp_path, a_file_base(file))
+    account = Account(simulator, staging, a_file_base(file))
     account.admin.plan_fault("get_file", "status", status=503, record=file["id"])
     run = account.connector.read(a_file_catalog(account.attachment_files), has_debug=True)
 
@@ -242,9 +264,9 @@ def test_debug_log_tells_no_address(simulator: SimulatorProcess, tmp_path: Path)
     assert not any("/files/v3/" in line for line in [*run.logs, run.stderr])
 
 
-def test_attachments_come_without_files(simulator: SimulatorProcess, tmp_path: Path) -> None:
+def test_attachments_come_without_files(simulator: SimulatorProcess, staging: Staging) -> None:
     """The stream ``attachments`` has the same rows, and downloads nothing."""
-    account = Account(simulator, tmp_path, a_photo_studio())
+    account = Account(simulator, staging, a_photo_studio())
     (attachments,) = account.found.of("attachments")
     run = account.transfer(a_catalog([attachments]))
 
@@ -254,9 +276,11 @@ def test_attachments_come_without_files(simulator: SimulatorProcess, tmp_path: P
     assert len(run.records["attachments"]) == photo_studio.ATTACHMENTS
 
 
-def test_only_attachment_files_are_file_based(simulator: SimulatorProcess, tmp_path: Path) -> None:
+def test_only_attachment_files_are_file_based(
+    simulator: SimulatorProcess, staging: Staging
+) -> None:
     """The one file-based stream is offered by the setting alone; the platform disables others."""
-    offered = Account(simulator, tmp_path, a_photo_studio()).found.streams
+    offered = Account(simulator, staging, a_photo_studio()).found.streams
     without = a_tenant(simulator, a_photo_studio("Other")).connector.discover_all()
 
     assert [one["name"] for one in offered if one.get("is_file_based")] == ["attachment_files"]
@@ -264,9 +288,9 @@ def test_only_attachment_files_are_file_based(simulator: SimulatorProcess, tmp_p
     assert "attachment_files" not in {one["name"] for one in without}
 
 
-def test_beside_all_streams(simulator: SimulatorProcess, tmp_path: Path) -> None:
+def test_beside_all_streams(simulator: SimulatorProcess, staging: Staging) -> None:
     """With two workers and all other streams, the files arrive and the tables are scanned once."""
-    account = Account(simulator, tmp_path, a_photo_studio(), num_workers=2)
+    account = Account(simulator, staging, a_photo_studio(), num_workers=2)
     others = [one for one in account.found.streams if one is not account.attachment_files]
     run = account.transfer(both(a_catalog(others), a_file_catalog(account.attachment_files)))
 
@@ -278,14 +302,14 @@ def test_beside_all_streams(simulator: SimulatorProcess, tmp_path: Path) -> None
 # One of them.
 
 
-def test_hostile_names(simulator: SimulatorProcess, tmp_path: Path) -> None:
+def test_hostile_names(simulator: SimulatorProcess, staging: Staging) -> None:
     """Whatever files are called, they are written inside their folder, each to its own path."""
     files = [an_attachment(name, 100 + number) for number, name in enumerate(HOSTILE_NAMES)]
-    account = Account(simulator, tmp_path, a_file_base(*files))
+    account = Account(simulator, staging, a_file_base(*files))
     run = account.transfer()
 
     assert_whole(account, run, files)
-    assert [path.name for path in tmp_path.iterdir()] == ["staging"]
+    assert [path.name for path in staging.folder.parent.iterdir()] == ["staging"]
     for path in account.staged():
         assert path.name.isprintable() or "\u202e" in path.name
         assert len(path.name.encode()) <= 150
@@ -293,13 +317,13 @@ def test_hostile_names(simulator: SimulatorProcess, tmp_path: Path) -> None:
     assert {".pdf", ".png", ".jpeg"} <= endings
 
 
-def test_same_file_in_two_cells(simulator: SimulatorProcess, tmp_path: Path) -> None:
+def test_same_file_in_two_cells(simulator: SimulatorProcess, staging: Staging) -> None:
     """An attachment that two cells of a record hold is two files, neither in the other's way."""
     file = an_attachment("twice.pdf", 5_000)
     fields = [a_field(name, "multipleAttachments") for name in ("Files", "Copies")]
     record = a_record(Files=[file], Copies=[file])
     base = a_base("Twice", a_table("Papers", *fields, records=[record]))
-    account = Account(simulator, tmp_path, base)
+    account = Account(simulator, staging, base)
     run = account.transfer()
 
     paths = [one["file_reference"]["staging_file_url"] for one in run.of_type("RECORD")]
@@ -307,10 +331,10 @@ def test_same_file_in_two_cells(simulator: SimulatorProcess, tmp_path: Path) -> 
     assert {Path(path).read_bytes() for path in paths} == {file_content(file["id"], 5_000)}
 
 
-def test_largest_file(simulator: SimulatorProcess, tmp_path: Path) -> None:
+def test_largest_file(simulator: SimulatorProcess, staging: Staging) -> None:
     """A file up to the bound is transferred; of a larger one only the row, without a download."""
     largest, larger = (an_attachment("a.pdf", MEGABYTE + more) for more in (0, 1))
-    account = Account(simulator, tmp_path, a_file_base(largest, larger), max_file_megabytes=1)
+    account = Account(simulator, staging, a_file_base(largest, larger), max_file_megabytes=1)
     run = account.transfer()
 
     assert_whole(account, run, [largest])
@@ -318,11 +342,11 @@ def test_largest_file(simulator: SimulatorProcess, tmp_path: Path) -> None:
     assert larger["id"] not in account.admin.stats()["by_file"]
 
 
-def test_file_that_turns_out_larger(simulator: SimulatorProcess, tmp_path: Path) -> None:
+def test_file_that_turns_out_larger(simulator: SimulatorProcess, staging: Staging) -> None:
     """A file that does not tell its size ends at the bound, and nothing of it is left."""
     file = an_attachment("a.bin", 0)
     del file["size"]
-    account = Account(simulator, tmp_path, a_file_base(file), max_file_megabytes=1)
+    account = Account(simulator, staging, a_file_base(file), max_file_megabytes=1)
     account.admin.plan_fault(
         "get_file", "status", status=200, body="x" * (2 * MEGABYTE), times=None
     )
@@ -335,11 +359,11 @@ def test_file_that_turns_out_larger(simulator: SimulatorProcess, tmp_path: Path)
 
 @pytest.mark.parametrize("action", ["cut_body", "reset"])
 def test_cut_download_is_tried_again(
-    simulator: SimulatorProcess, tmp_path: Path, action: str
+    simulator: SimulatorProcess, staging: Staging, action: str
 ) -> None:
     """A download that breaks off begins anew, and the file is whole."""
     file = an_attachment("a.pdf", 300_000)
-    account = Account(simulator, tmp_path, a_file_base(file))
+    account = Account(simulator, staging, a_file_base(file))
     account.admin.plan_fault("get_file", action, record=file["id"])
     run = account.transfer()
 
@@ -349,11 +373,11 @@ def test_cut_download_is_tried_again(
 
 @pytest.mark.parametrize("action", ["cut_body", "reset"])
 def test_download_that_always_breaks_off(
-    simulator: SimulatorProcess, tmp_path: Path, action: str
+    simulator: SimulatorProcess, staging: Staging, action: str
 ) -> None:
     """A download that breaks off each time is reported, and nothing of the file is left."""
     file = an_attachment(f"{CELL_MARK}.pdf", 300_000)
-    account = Account(simulator, tmp_path, a_file_base(file))
+    account = Account(simulator, staging, a_file_base(file))
     account.admin.plan_fault("get_file", action, record=file["id"], times=None)
     run = account.transfer()
 
@@ -362,10 +386,10 @@ def test_download_that_always_breaks_off(
     assert account.staged() == []
 
 
-def test_record_deleted_before_its_file(simulator: SimulatorProcess, tmp_path: Path) -> None:
+def test_record_deleted_before_its_file(simulator: SimulatorProcess, staging: Staging) -> None:
     """Where an address has expired and its record is gone, the file is reported missing."""
     file = an_attachment("a.pdf", 10)
-    account = Account(simulator, tmp_path, a_file_base(file))
+    account = Account(simulator, staging, a_file_base(file))
     account.admin.expire_attachment(file["id"])
     account.admin.plan_fault("get_record", "status", status=404, times=None)
     run = account.transfer()
@@ -373,10 +397,10 @@ def test_record_deleted_before_its_file(simulator: SimulatorProcess, tmp_path: P
     assert errors(run) == {file["id"]: "its record does not exist any more"}
 
 
-def test_folder_that_cannot_be_written(simulator: SimulatorProcess, tmp_path: Path) -> None:
+def test_folder_that_cannot_be_written(simulator: SimulatorProcess, staging: Staging) -> None:
     """Where a file cannot be written, that is reported, without a name, and not fatal."""
     file = an_attachment(f"{CELL_MARK}.pdf", 10)
-    account = Account(simulator, tmp_path, a_file_base(file))
+    account = Account(simulator, staging, a_file_base(file))
     (account.folder / "attachment_files").write_text("in the way")
     run = account.transfer()
 

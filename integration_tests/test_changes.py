@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 PAGE_SIZE: Final = 100
 RECORDS: Final = 3 * PAGE_SIZE + 5
-SLOW_SECONDS: Final = 1.5
 TEXT_CELL: Final = "twelve"
 
 
@@ -140,17 +139,16 @@ def during(airtable: SimulatorProcess) -> Changed:
     admin = airtable.admin
     ids = {name: base["id"] for name, base in bases.items()}
     for base_id in ids.values():
-        admin.plan_fault("list_records", "delay", base=base_id, page=2, seconds=SLOW_SECONDS)
+        admin.plan_fault("list_records", "hold", base=base_id, page=2)
     # Where all fields are wanted none is named, so that Airtable has nothing to refuse by itself.
     unknown_field = to_error("UNKNOWN_FIELD_NAME", "Unknown field name")
     admin.plan_fault(
         "list_records", "status", base=ids["field deleted"], page=3, status=422, body=unknown_field
     )
     catalog = a_catalog(list(streams.values()))
-    unseen = set(streams)
+    admin.reset_stats()
     with tenant.connector.started("read", catalog=catalog, on_fast_clock=True) as live:
-        while unseen:
-            unseen.discard(live.next_of_type("RECORD")["record"]["stream"])
+        live.go_on_until(lambda: admin.stats()["faults"].get("hold") == len(bases))
         admin.delete_field(ids["field deleted"], "Scores", "Score")
         admin.delete_field(ids["selected field deleted"], "Scores", "Score")
         admin.rename_field(ids["field renamed"], "Scores", "Score", "Points")
@@ -159,6 +157,7 @@ def during(airtable: SimulatorProcess) -> Changed:
         admin.edit_record(ids["field retyped"], "Scores", last, {"Score": TEXT_CELL})
         admin.delete_table(ids["table deleted"], "Scores")
         admin.unshare_base(ids["base unshared"])
+        admin.release_answers()
         run = live.whole()
     admin.clear_faults()
     return Changed(tenant, bases, run)
@@ -229,14 +228,18 @@ def revoked(airtable: SimulatorProcess) -> Changed:
     tenant = a_tenant(airtable, *bases.values())
     catalog = a_catalog(tenant.connector.discover())
     for name in names[1:]:
-        airtable.admin.plan_fault(
-            "list_records", "delay", base=bases[name]["id"], page=2, seconds=SLOW_SECONDS
-        )
-    unseen = {stream_name(tenant, base) for base in bases.values()}
+        airtable.admin.plan_fault("list_records", "hold", base=bases[name]["id"], page=2)
+    complete = f"{bases['complete']['id']}/{bases['complete']['tables'][0]['id']}"
+
+    def is_on_its_way() -> bool:
+        stats = airtable.admin.stats()
+        return stats["faults"].get("hold") == 2 and complete in stats["by_table"]
+
+    airtable.admin.reset_stats()
     with tenant.connector.started("read", catalog=catalog, on_fast_clock=True) as live:
-        while unseen:
-            unseen.discard(live.next_of_type("RECORD")["record"]["stream"])
+        live.go_on_until(is_on_its_way)
         airtable.admin.revoke_token(tenant.token)
+        airtable.admin.release_answers()
         run = live.whole()
     airtable.admin.clear_faults()
     return Changed(tenant, bases, run)

@@ -66,18 +66,28 @@ def a_broken_read(simulator: SimulatorProcess, on_missing_table: str) -> Broken:
     ids = {name: base["id"] for name, base in bases.items()}
     plan, admin = tenant.admin.plan_fault, tenant.admin
     admin.delete_table(ids["gone"], "T")
-    plan("list_records", "delay", base=ids["vanishing"], page=2, seconds=1)
-    plan("list_records", "delay", base=ids["quota"], page=2, seconds=2)
+    plan("list_records", "hold", base=ids["vanishing"], page=2)
+    for page in (1, 2):
+        plan("list_records", "hold", base=ids["quota"], page=page)
     body = monthly_quota_exceeded("errors").body
     plan("list_records", "status", base=ids["quota"], page=3, times=None, status=429, body=body)
     plan("list_records", "status", base=ids["transient"], page=2, times=None, status=500)
     plan("list_records", "malformed", base=ids["system"], page=2, times=None, body={"odd": 1})
     catalog = a_catalog([a_stream_with_ids(base, base["tables"][0]) for base in bases.values()])
-    vanishing = tenant.stream_name(bases["vanishing"], bases["vanishing"]["tables"][0])
+    vanishing = f"{ids['vanishing']}/{bases['vanishing']['tables'][0]['id']}"
+
+    def has_gone_on(held: int, pages_of_vanishing: int) -> bool:
+        stats = admin.stats()
+        pages: int = stats["by_table"].get(vanishing, 0)
+        return stats["faults"].get("hold") == held and pages >= pages_of_vanishing
+
+    admin.reset_stats()
     with tenant.connector.started("read", catalog=catalog, on_fast_clock=True) as live:
-        while live.next_of_type("RECORD")["record"]["stream"] != vanishing:
-            pass
+        live.go_on_until(lambda: has_gone_on(2, 2))
         admin.delete_table(ids["vanishing"], "T")
+        admin.release_answers()
+        live.go_on_until(lambda: has_gone_on(3, 3))
+        admin.release_answers()
         run = live.whole()
     admin.clear_faults()
     return Broken(tenant, bases, run)

@@ -69,8 +69,7 @@ def waiting_read(airtable: SimulatorProcess) -> Iterator[LiveRun]:
     airtable.admin.reset_stats()
     with tenant.connector.started("read", catalog=catalog) as live:
         # The first page's records stay in the CDK's buffer until something more is said.
-        while live.is_going_on and airtable.admin.stats()["faults"] == {}:
-            pass
+        live.go_on_until(lambda: airtable.admin.stats()["faults"])
         yield live
     airtable.admin.clear_faults()
 
@@ -85,8 +84,7 @@ def penalised_read(airtable: SimulatorProcess) -> Iterator[LiveRun]:
     airtable.admin.reset_stats()
     with tenant.connector.started("read", catalog=catalog) as live:
         # The first page's records may stay in the CDK's buffer until the 30 seconds are over.
-        while live.is_going_on and airtable.admin.stats()["faults"] == {}:
-            pass
+        live.go_on_until(lambda: airtable.admin.stats()["faults"])
         yield live
     airtable.admin.clear_faults()
 

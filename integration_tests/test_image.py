@@ -241,8 +241,7 @@ def test_stop_while_waiting_for_a_page(airtable: SimulatorProcess, folder: Path)
     )
     airtable.admin.reset_stats()
     with started_connector(*READ, folder=folder, api_url=airtable.url) as (name, live):
-        while live.is_going_on and airtable.admin.stats()["faults"] == {}:
-            pass
+        live.go_on_until(lambda: airtable.admin.stats()["faults"])
         run = stop(name, live)
     airtable.admin.clear_faults()
 

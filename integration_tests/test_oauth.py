@@ -168,8 +168,7 @@ def test_tokens_are_out_before_use(command: str) -> None:
         catalog = scene.catalog if command == "read" else None
         with scene.connector(is_saved=False).started(command, catalog=catalog) as live:
             said = live.next_of_type("CONTROL")
-            while live.is_going_on and not answers_of(scene, "list_bases"):
-                pass
+            live.go_on_until(lambda: answers_of(scene, "list_bases"))
             answers = answers_of(scene, "list_bases")
         today = scene.admin.show_oauth_grant(scene.grant["grant"])
     credentials = said["control"]["connectorConfig"]["config"]["credentials"]
@@ -226,10 +225,10 @@ def test_commands_at_once(scene: Scene) -> None:
 def test_told_to_end_while_renewing(scene: Scene, number: signal.Signals) -> None:
     """A command that is told to end while its tokens are renewed has the new ones saved first."""
     connector = scene.connector(is_saved=False)
-    scene.admin.plan_fault("oauth_token", "delay", seconds=1)
+    # Half of what the connector waits for a renewal: the signal comes before its end for sure.
+    scene.admin.plan_fault("oauth_token", "delay", seconds=3)
     with connector.started("check") as live:
-        while live.is_going_on and scene.admin.stats()["renewals"] == {}:
-            pass
+        live.go_on_until(lambda: scene.admin.stats()["renewals"])
         live.process.send_signal(number)
         run = live.whole()
     connector.assert_nothing_leaks(run)
@@ -245,8 +244,7 @@ def test_told_to_end_while_a_renewal_hangs(scene: Scene) -> None:
     """A renewal that goes on and on is not waited for longer than Docker would."""
     scene.admin.plan_fault("oauth_token", "delay", seconds=60)
     with scene.connector(is_saved=False).started("check") as live:
-        while live.is_going_on and scene.admin.stats()["renewals"] == {}:
-            pass
+        live.go_on_until(lambda: scene.admin.stats()["renewals"])
         live.process.send_signal(signal.SIGTERM)
 
         assert live.process.wait(10) == -signal.SIGTERM

@@ -588,19 +588,22 @@ def test_table_deleted_in_mid_read(airtable: SimulatorProcess) -> None:
     base = a_base("Deleting", a_table("Going", records=350), a_table("Staying"))
     account = an_account(airtable, base)
     going, staying = base["tables"]
-    # The second page is slow, so that the table is gone before the third one is asked for.
-    account.tenant.admin.plan_fault(
-        "list_records", "delay", base=base["id"], table=going["id"], page=2, seconds=2
-    )
+    # The second page is held, so that the table is gone before the third one is asked for.
+    airtable.admin.plan_fault("list_records", "hold", base=base["id"], table=going["id"], page=2)
+    airtable.admin.reset_stats()
     catalog = a_catalog([account.stream(base, going), account.stream(base, staying)])
     with account.tenant.connector.started("read", catalog=catalog) as live:
-        while live.next_of_type("RECORD")["record"]["stream"] != account.name(base, going):
-            pass
-        account.tenant.admin.delete_table(base["id"], going["id"])
+        # By what Airtable is asked: the first page's records come out when they may.
+        live.go_on_until(lambda: airtable.admin.stats()["faults"])
+        airtable.admin.delete_table(base["id"], going["id"])
+        airtable.admin.release_answers()
         run = live.whole()
 
     failure = run.failure_of(account.name(base, going))
+    read = run.record_ids(account.name(base, going))
 
+    assert read
+    assert read == record_ids(going)[: len(read)]
     assert failure["failure_type"] == "config_error"
     assert "Going" in failure["message"]
     assert "deleted" in failure["message"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,6 +153,21 @@ def test_delay(simulator: SimulatorThread, caller: Caller) -> None:
     with pytest.raises(requests.ReadTimeout):
         caller.session.get(caller.path(BASE, TABLE), timeout=0.2)
     assert caller.get(BASE, TABLE).status_code == 200
+
+
+def test_held_answer(simulator: SimulatorThread, caller: Caller) -> None:
+    """An answer is held back, as it was when it was asked for, until a command releases it."""
+    simulator.admin.plan_fault("list_records", "hold")
+    with ThreadPoolExecutor(1) as worker:
+        held = worker.submit(caller.get, BASE, TABLE)
+        while "hold" not in simulator.admin.stats()["faults"]:
+            assert not held.done()
+        simulator.admin.delete_table(BASE, TABLE)
+        assert not held.done()
+        simulator.admin.release_answers()
+
+        assert len(held.result().json()["records"]) == 100
+    assert caller.get(BASE, TABLE).status_code != 200
 
 
 def test_repeated_offset(simulator: SimulatorThread, caller: Caller) -> None:

@@ -99,7 +99,10 @@ def end_at_signals(signals: Collection[signal.Signals]) -> None:
     """Have a thread end the process at one of these signals, which all other threads hold back.
 
     A handler would run on the main thread, perhaps in the middle of a line that is being written.
+    A signal that came earlier ends the process here, before the command begins.
     """
+    if signals and signal.sigpending() & set(signals):
+        _end_at(signals)
     if signals:
         threading.Thread(target=_end_at, args=[signals], name="signals", daemon=True).start()
 

@@ -1,13 +1,11 @@
-"""What many tests stand on: settings, a clock, an Airtable that answers, and no network."""
+"""What many unit tests stand on: settings, a clock, and an Airtable that answers."""
 
 from __future__ import annotations
 
-import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import requests_mock
-from hypothesis import settings
 
 from source_airtable.api import client as client_module
 from source_airtable.api.auth import build_authenticator
@@ -20,33 +18,9 @@ from unit_tests.builders import a_config
 from unit_tests.fake_clock import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from source_airtable.config import Config
-
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-
-# The same examples in every run, and no opinion on how fast this machine is.
-settings.register_profile("unit", deadline=None, derandomize=True)
-settings.load_profile("unit")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def socket_guard() -> Iterator[None]:
-    """Refuse every connection that would leave this machine."""
-
-    def guarded(connect: Callable[[socket.socket, Any], Any]) -> Callable[..., Any]:
-        def connect_to(this: socket.socket, address: Any) -> Any:  # noqa: ANN401 - one per family
-            if isinstance(address, tuple) and address[0] not in _LOOPBACK:
-                pytest.fail(f"a test would connect to {address[0]}")
-            return connect(this, address)
-
-        return connect_to
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("connect", "connect_ex"):
-            patch.setattr(socket.socket, name, guarded(getattr(socket.socket, name)))
-        yield
 
 
 @pytest.fixture(autouse=True)

@@ -9,12 +9,13 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+import pytest
+
 from source_airtable.command import share_one_heap
 from source_airtable.ending import end_when_told
 from source_airtable.run import hold_signals_back
 
 if TYPE_CHECKING:
-    import pytest
     from pytest_mock import MockerFixture
 
 
@@ -38,6 +39,16 @@ def test_ignored_interrupt(mocker: MockerFixture, monkeypatch: pytest.MonkeyPatc
 
     assert hold_signals_back() == {signal.SIGTERM}
     block.assert_called_once_with(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def test_signal_that_has_come(mocker: MockerFixture) -> None:
+    """A signal from before the threads ends the process before its command begins."""
+    mocker.patch.object(signal, "sigpending", return_value={signal.SIGTERM})
+    end = mocker.patch("source_airtable.ending._end_at", side_effect=SystemExit)
+
+    with pytest.raises(SystemExit):
+        end_when_told({signal.SIGTERM, signal.SIGINT})
+    end.assert_called_once_with({signal.SIGTERM, signal.SIGINT})
 
 
 def test_no_c_library_to_ask(mocker: MockerFixture) -> None:

@@ -194,6 +194,11 @@ def _clear_faults(simulator: Simulator, _: Arguments) -> Any:  # noqa: ANN401 - 
     return {"faults": []}
 
 
+def _release_answers(simulator: Simulator, _: Arguments) -> Any:  # noqa: ANN401 - JSON
+    simulator.faults.release()
+    return {"released": True}
+
+
 def _configure(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
     simulator.settings = simulator.settings.changed(given)
     return {"changed": sorted(given)}
@@ -245,6 +250,7 @@ COMMANDS: Final[dict[str, Callable[[Simulator, Arguments], Any]]] = {
     "load": _load,
     "load_synthetic": _load_synthetic,
     "plan_faults": _plan_faults,
+    "release_answers": _release_answers,
     "rename_table": _rename_table,
     "reset_stats": _reset_stats,
     "revoke_oauth_grant": _revoke_oauth_grant,

@@ -274,6 +274,10 @@ class AdminClient:
         """Drop all planned faults."""
         self.call("clear_faults")
 
+    def release_answers(self) -> None:
+        """Send the answers that the fault ``hold`` holds back."""
+        self.call("release_answers")
+
     def configure(self, **changes: Any) -> None:  # noqa: ANN401 - JSON
         """Change settings, by the names in ``settings.Settings``."""
         self.call("configure", **changes)

@@ -26,6 +26,8 @@ class Damage:
 
     delay_seconds: float = 0.0
     """Before anything is sent."""
+    held_until: asyncio.Event | None = None
+    """Before anything is sent."""
     stall_seconds: float = 0.0
     """After half of the body."""
     is_reset: bool = False
@@ -61,6 +63,9 @@ async def send(answer: Answer, request: web.Request, *, gzip: bool) -> web.Strea
         return response
     if damage.delay_seconds:
         await asyncio.sleep(damage.delay_seconds)
+        return web.Response(status=answer.status, body=answer.body, headers=headers)
+    if damage.held_until is not None:
+        await damage.held_until.wait()
         return web.Response(status=answer.status, body=answer.body, headers=headers)
     if damage.is_reset:
         _reset(request)

@@ -6,6 +6,7 @@ Shape: ``{"match": {"kind": "list_records", "page": 2}, "times": 1, "action": {"
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ ACTIONS: Final = frozenset(
         "empty_body",
         "empty_page",
         "expire_iterator",
+        "hold",
         "html",
         "invalid_utf8",
         "lone_surrogate",
@@ -107,6 +109,8 @@ class Faults:
     def __init__(self) -> None:
         """Begin without a rule."""
         self.rules: list[Rule] = []
+        self.released = asyncio.Event()
+        """Answers that are held now wait for it."""
         self._made = 0
 
     def plan(self, given: dict[str, Any]) -> Rule:
@@ -134,8 +138,14 @@ class Faults:
         return rule
 
     def clear(self) -> None:
-        """Drop all rules."""
+        """Drop all rules, and send the answers that are held."""
         self.rules.clear()
+        self.release()
+
+    def release(self) -> None:
+        """Send the answers that are held."""
+        self.released.set()
+        self.released = asyncio.Event()
 
     def action_for(self, call: Call) -> dict[str, Any]:
         """What happens to a call; empty when nothing does."""
@@ -163,12 +173,14 @@ def answer_instead(action: dict[str, Any]) -> Answer | None:
     return None
 
 
-def damage_answer(answer: Answer, action: dict[str, Any]) -> None:
+def damage_answer(answer: Answer, action: dict[str, Any], released: asyncio.Event) -> None:
     """Break a good answer's body, or the way it is sent."""
     kind = action.get("kind")
     seconds = float(action.get("seconds", 0))
     if kind == "delay":
         answer.damage = Damage(delay_seconds=seconds)
+    elif kind == "hold":
+        answer.damage = Damage(held_until=released)
     elif kind == "stall":
         answer.damage = Damage(stall_seconds=seconds)
     elif kind == "cut_body":

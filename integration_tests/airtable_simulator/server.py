@@ -155,7 +155,7 @@ class Simulator:
                 answer = Answer(body=self._give_tokens(request, body))
             else:
                 answer = Answer(body=self._find_answer(request, route, token, body, action))
-            damage_answer(answer, action)
+            damage_answer(answer, action, self.faults.released)
         except errors.Refusal as refusal:
             return to_answer(refusal)
         return answer

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from source_airtable.records import Row
 
 _DATA = "{}"
+LONGEST_WRITE = 500_000
+"""Characters of a write, about: the buffer of the output keeps several copies of each."""
 
 
 class RecordLines:
@@ -35,18 +37,35 @@ class RecordLines:
         if start is None:
             start = self._starts[stream_name] = _start_of(stream_name)
         end = f',"emitted_at":{emitted_at}}}}}\n'
-        try:
-            lines = [f"{start}{_dump(row)}{end}" for row in rows]
-        except TypeError:
-            # orjson refuses numbers of more than 64 bits; the CDK has another way to write them.
-            messages = [_to_message(stream_name, row, emitted_at) for row in rows]
-            lines = [f"{AirbyteEntrypoint.airbyte_message_to_string(one)}\n" for one in messages]
+        lines: list[str] = []
+        length = 0
+        for row in rows:
+            data = _dump(row)
+            if data is None:
+                message = _to_message(stream_name, row, emitted_at)
+                line = f"{AirbyteEntrypoint.airbyte_message_to_string(message)}\n"
+            else:
+                line = f"{start}{data}{end}"
+            lines.append(line)
+            length += len(line)
+            if length > LONGEST_WRITE:
+                self._write("".join(lines))
+                lines, length = [], 0
         self._write("".join(lines))
 
 
-def _dump(row: Row) -> str:
-    # The CDK leaves out columns that are null, which destinations fill in.
-    return orjson.dumps({name: value for name, value in row.items() if value is not None}).decode()
+def _dump(row: Row) -> str | None:
+    """Write a row as JSON; None where it holds a number of more than 64 bits.
+
+    orjson refuses such a number, and the CDK has another way to write it. Columns that are null are
+    left out, as the CDK leaves them out.
+    """
+    try:
+        return orjson.dumps(
+            {name: value for name, value in row.items() if value is not None}
+        ).decode()
+    except TypeError:
+        return None
 
 
 def _start_of(stream_name: str) -> str:

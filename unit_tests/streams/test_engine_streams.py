@@ -91,7 +91,7 @@ def test_tables_of_a_stream(name: str, tables: list[TableSchema]) -> None:
     assert keys_of(stream) == [table.key for table in tables]
 
 
-@pytest.mark.parametrize("name", METADATA_STREAMS)
+@pytest.mark.parametrize("name", sorted(METADATA_STREAMS))
 def test_streams_of_the_schemas(name: str) -> None:
     """A stream of what discovery learnt has one partition, and no scan."""
     (partition,) = build(an_account_stream(name))[name].generate_partitions()
