@@ -6,11 +6,14 @@ container would lose a signal that tells it to end.
 
 from __future__ import annotations
 
+import gc
 import signal
 
 
 def run() -> None:
     """Run the command of the command line and end with its exit code."""
+    # Imports make much and drop little: collecting garbage meanwhile takes a fifth of their time.
+    gc.disable()
     held_back = hold_signals_back()
     from source_airtable.process import run_command  # noqa: PLC0415 - imports for a second
 
