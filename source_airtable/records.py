@@ -25,6 +25,7 @@ from source_airtable.schema.cell_values import (
     wrap_single,
 )
 from source_airtable.schema.field_types import json_schema_of, row_of
+from source_airtable.schema.fingerprint import fingerprint_columns
 from source_airtable.schema.json_schema import ANNOTATION, build_json_schema, name_columns
 from source_airtable.schema.names import clean_name
 from source_airtable.schema.system_columns import (
@@ -117,6 +118,9 @@ class CellConverter:
 class Layout(Protocol):
     """Places the converted cells of a record in a row."""
 
+    constants: Mapping[str, Any]
+    """What stands in every row and may change without an edit of the record."""
+
     errors_column: str
     keeps_errors: bool
     """Whether the column for cells that do not fit is selected."""
@@ -179,16 +183,24 @@ class RecordConverter:
 
     @property
     def field_ids(self) -> tuple[FieldId, ...]:
-        """The fields to ask Airtable for; empty where that is all of them.
+        """The fields of the columns.
 
         Where no field is selected, one is asked for and left out: an empty list would mean all.
         """
-        wanted = dict.fromkeys(column.field["id"] for column in self.columns)
+        wanted = tuple(column.field["id"] for column in self.columns)
         if not wanted and self.table.fields:
             return (self.table.primary_field_id or self.table.fields[0]["id"],)
-        if len(wanted) == len(self.table.fields):
-            return ()
-        return tuple(wanted)
+        return wanted
+
+    def fingerprint(self) -> str:
+        """Give the fingerprint of all that decides what a record's row holds."""
+        columns: list[tuple[str, str, Mapping[str, Any]]] = [
+            (column.name, column.field["id"], column.json_schema) for column in self.columns
+        ]
+        columns += [
+            (name, "", {"constant": value}) for name, value in self.layout.constants.items()
+        ]
+        return fingerprint_columns(self.table, columns)
 
     def rows(self, page: Page, as_of: str | None) -> list[Row]:
         """Convert a page, one row a record; `as_of` is the cursor of the rows."""
@@ -224,6 +236,9 @@ class TableLayout:
         self._name_of: dict[str, str] = {column.field["id"]: column.name for column in columns}
         self._not_nullable = {column.field["id"] for column in columns if not column.nullable}
         self._template = self._build_template(table, columns, columns_without_field)
+        self.constants: Mapping[str, Any] = {}
+        if "_airtable_table_name" in selected:
+            self.constants = {"_airtable_table_name": table.table_name}
 
     def row(self, record: RecordDict, cells: Cells, as_of: str | None) -> Row:
         """Place one record; cells that do not fit their column are in `_airtable_errors`."""
@@ -296,6 +311,10 @@ class RecordsLayout:
         self._table = table
         self._selected = selected
         self._names = names
+        # Without a field that is deleted, the objects of cells are others.
+        self.constants: Mapping[str, Any] = {
+            "fields": sorted(column.field["id"] for column in columns)
+        }
         self._absent: dict[str, Any] = {
             column.field["id"]: column.absent for column in columns if column.absent is not None
         }

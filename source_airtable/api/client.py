@@ -7,6 +7,7 @@ response.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
@@ -28,6 +29,7 @@ from source_airtable.api.error_handler import (
 )
 from source_airtable.api.json_body import parse_body
 from source_airtable.errors import (
+    AccessDeniedError,
     AirtableError,
     ContractError,
     InvalidConfigError,
@@ -53,9 +55,13 @@ if TYPE_CHECKING:
     )
 
 AIRTABLE_MAX_PAGE_SIZE = 100
+MOST_EMPTY_PAGES = 1_000
 # Airtable refuses URLs of 16,000 characters. This leaves a thousand for a proxy's prefix.
 # See https://support.airtable.com/docs/enforcement-of-url-length-limit-for-web-api-requests
 AIRTABLE_MAX_URL_LENGTH = 15_000
+
+
+LOGGER = logging.getLogger("airbyte.source_airtable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +142,31 @@ class AirtableClient:
         See https://airtable.com/developers/web/api/list-records
         """
         offset_guard = OffsetGuard(listed="records", base=query.base_id, table=query.table_id)
+        empty_in_a_row = 0
         while True:
-            page = self.get_record_page(query, offset_guard.offset)
+            page = self._get_page_or_ask_again(query, offset_guard.offset)
             more_follow = offset_guard.advance(page)
+            empty_in_a_row = 0 if page["records"] else empty_in_a_row + 1
+            if empty_in_a_row > MOST_EMPTY_PAGES:
+                raise ContractError(
+                    answer=f"more than {MOST_EMPTY_PAGES} empty pages in a row",
+                    base=query.base_id,
+                    table=query.table_id,
+                )
             yield page
             if not more_follow:
                 return
+
+    def _get_page_or_ask_again(self, query: RecordQuery, offset: str | None) -> RecordPage:
+        """Get a page; one stray refusal or odd answer decides nothing about a table."""
+        try:
+            return self.get_record_page(query, offset)
+        except (AccessDeniedError, ContractError) as odd:
+            # Airtable means what it says of the query itself.
+            if odd.facts.get("status") == HTTPStatus.UNPROCESSABLE_ENTITY:
+                raise
+            LOGGER.info("Airtable: an unexpected answer, asking once more: %s", odd.message)
+            return self.get_record_page(query, offset)
 
     def get_record_page(self, query: RecordQuery, offset: str | None = None) -> RecordPage:
         """Get the first page of records, or the page at an offset."""

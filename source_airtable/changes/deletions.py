@@ -107,6 +107,12 @@ class DeletionTracker:
             self._emitted = RecordIdSet(one for one in self._emitted if one not in left)
         return gone
 
+    def known_ids_after_failure(self) -> RecordIdSet | None:
+        """Give the records that the destination has after a read that did not come to its end."""
+        if self._known is None and self.untracked_records is None:
+            self._known = RecordIdSet()
+        return self.known_ids()
+
     def known_ids(self) -> RecordIdSet | None:
         """Give the records that the destination has; None where they are too many to be saved."""
         if self._known is None:

@@ -108,15 +108,17 @@ class AccountTablesStream(AccountStream):
     def combine(
         self, states: Mapping[TableKey, dict[str, Any]], request: ReadRequest
     ) -> dict[str, Any] | None:
-        """Put the states of the tables into one, beside those of tables that are missing today."""
-        if request.incremental is None or not states:
+        """Put the states of the tables into one, beside the saved ones of tables not read today.
+
+        A table or base that is missing in one sync may be back in the next one, and its deletions
+        are found only if its known ids are still there.
+        """
+        if request.incremental is None:
             return None
-        tables: dict[str, Any] = {}
         saved = request.saved_state.get("tables")
-        if self.config.on_missing_table == "skip" and isinstance(saved, Mapping):
-            tables |= saved
+        tables: dict[str, Any] = dict(saved) if isinstance(saved, Mapping) else {}
         tables |= {"/".join(key): states[key] for key in sorted(states)}
-        return {"version": VERSION, "tables": tables}
+        return {"version": VERSION, "tables": tables} if tables else None
 
 
 def state_of_table(saved: Mapping[str, Any], key: TableKey) -> Mapping[str, Any]:

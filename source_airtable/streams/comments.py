@@ -2,7 +2,8 @@
 
 The scan of a table tells how many comments each record has. An incremental sync lists only the
 comments of records whose number changed since the last sync. So it does not see a comment that was
-edited, nor one that was deleted when another one was added.
+edited, nor one that came when another one was deleted: for these, all comments are listed again
+every `full_rescan_hours`.
 See https://airtable.com/developers/web/api/list-comments
 """
 
@@ -10,12 +11,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from source_airtable.api.client import RecordQuery
 from source_airtable.api.scopes import COMMENTS_SCOPE, RECORDS_SCOPE, SCHEMA_SCOPE
 from source_airtable.changes import version_1
-from source_airtable.changes.moments import to_utc_text
+from source_airtable.changes.moments import parse_utc_text, to_utc_text
 from source_airtable.changes.need import WholeTable
 from source_airtable.changes.record_ids import pack_ids, unpack_ids
 from source_airtable.changes.state import VERSION
@@ -35,7 +38,6 @@ from source_airtable.streams.stream import Fields, Reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from source_airtable.api.client import AirtableClient
     from source_airtable.api.wire_types import CommentDict
@@ -76,10 +78,11 @@ class CommentsStream(AccountTablesStream):
 
     def reader(self, table: TableSchema, request: ReadRequest) -> Reader:
         """Build what reads the comments of one table."""
-        saved: Mapping[str, Any] = {}
+        reader = CommentReader(self.name, table, self.row_converter, self.client)
         if request.incremental is not None:
             saved = state_of_table(request.saved_state, table.key)
-        return CommentReader(self.name, table, self.row_converter, self.client, saved)
+            reader.go_on_from(saved, request.incremental.full_rescan_hours)
+        return reader
 
 
 class CommentReader(Reader):
@@ -91,15 +94,25 @@ class CommentReader(Reader):
         table: TableSchema,
         converter: RowConverter,
         client: AirtableClient,
-        saved: Mapping[str, Any],
     ) -> None:
         super().__init__(stream_name, table)
         self._convert = converter.convert
         self._client = client
-        self._known = parse_counts(saved)
+        self._known: dict[str, int] = {}
+        """The number of comments that the last sync listed, by record."""
         self._counts: dict[str, int] = {}
         """The number of comments of each record that has some."""
-        self._as_of: str | None = None
+        self._as_of: datetime | None = None
+        self._last_full_list: datetime | None = None
+        self._every = timedelta(0)
+        """How often all comments are listed; zero means never."""
+
+    def go_on_from(self, saved: Mapping[str, Any], full_rescan_hours: float) -> None:
+        """List only the comments of records whose number of them is not the saved one."""
+        self._known = parse_counts(saved)
+        self._every = timedelta(hours=full_rescan_hours)
+        with suppress(ValueError):  # absent or damaged: all comments are listed once
+            self._last_full_list = parse_utc_text(saved.get("last_full_list"))
 
     @property
     def fields(self) -> Fields:  # type: ignore[override]  # the table's present ones
@@ -109,7 +122,9 @@ class CommentReader(Reader):
 
     def start(self, as_of: datetime | None) -> Need:
         """Read the whole table: a new comment may not count as an edit of its record."""
-        self._as_of = None if as_of is None else to_utc_text(as_of)
+        self._as_of = as_of
+        if self._is_full_list_due():
+            self._known, self._last_full_list = {}, as_of
         return WholeTable()
 
     def rows(self, page: Page) -> list[Row]:
@@ -143,13 +158,24 @@ class CommentReader(Reader):
     def state(self) -> dict[str, Any]:
         """Give the number of comments of each record.
 
-        Shape: `{"version": 2, "commented": {"2": "<ids of the records with two comments>"}}`.
+        Shape: `{"version": 2, "commented": {"2": "<ids of the records with two comments>"},
+        "last_full_list": "2026-11-18T00:00:00.000Z"}`.
         """
         by_count: dict[int, list[str]] = {}
         for record_id, count in self._counts.items():
             by_count.setdefault(count, []).append(record_id)
         packed = {str(count): pack_ids(by_count[count]) for count in sorted(by_count)}
-        return {"version": VERSION, "commented": packed}
+        state: dict[str, Any] = {"version": VERSION, "commented": packed}
+        if self._last_full_list is not None:
+            state["last_full_list"] = to_utc_text(self._last_full_list)
+        return state
+
+    def _is_full_list_due(self) -> bool:
+        if not self._known:
+            return True
+        if self._as_of is None or not self._every:
+            return False
+        return self._last_full_list is None or self._as_of - self._last_full_list >= self._every
 
     def _list_comments(self, record_id: str) -> list[CommentDict] | None:
         """List a record's comments; None of one that was deleted since the scan.
@@ -188,7 +214,7 @@ class CommentReader(Reader):
                 "parent_comment_id": comment.get("parentCommentId"),
                 "created_time": comment.get("createdTime"),
                 "last_updated_time": comment.get("lastUpdatedTime"),
-                AS_OF_COLUMN: self._as_of,
+                AS_OF_COLUMN: None if self._as_of is None else to_utc_text(self._as_of),
             }
         )
 

@@ -13,7 +13,6 @@ from source_airtable.changes.need import ChangedSince, WholeTable
 from source_airtable.changes.plan import Plan, TableFacts, plan_read
 from source_airtable.changes.record_ids import RecordIdSet
 from source_airtable.changes.state import SyncState, parse_state
-from source_airtable.schema.fingerprint import fingerprint_columns
 from source_airtable.schema.volatility import why_volatile
 from source_airtable.streams.stream import Fields, Reader
 
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("airbyte.source_airtable")
 
-MOST_RECENT_RECORDS = 10_000
+MOST_RECENT_RECORDS = 250_000
 """Records of the look-back up to which the method `created_time` remembers not to repeat them."""
 
 
@@ -52,6 +51,8 @@ class RecordReader(Reader):
         super().__init__(stream_name, table)
         self._label = label
         self._compile = compile_table
+        self._names_fields = False
+        """Whether a field that vanishes during the scan must be noticed."""
         self.converter = compile_table(table)
         self.as_of: str | None = None
         """The cursor of the rows."""
@@ -64,7 +65,7 @@ class RecordReader(Reader):
     @property
     def fields(self) -> Fields:  # type: ignore[override]  # the table's present ones
         """The fields of the configured columns."""
-        return Fields(self.converter.field_ids)
+        return Fields(self.converter.field_ids, are_named=self._names_fields)
 
     def start(self, as_of: datetime | None) -> Need:
         """Read the whole table, and warn of columns whose field is gone."""
@@ -120,6 +121,8 @@ class IncrementalRecordReader(RecordReader):
         request: IncrementalRequest,
     ) -> None:
         super().__init__(stream_name, label, table, compile_table)
+        # The fingerprint in the state must be that of the fields that were read.
+        self._names_fields = True
         self._settings = request.settings
         self._saved = parse_state(request.saved_state)
         self._now: datetime | None = None
@@ -129,20 +132,23 @@ class IncrementalRecordReader(RecordReader):
         """The records of the look-back that the last sync has emitted."""
         self._recent = RecordIdSet()
         """The records that the next sync's look-back will bring again."""
-        self._recent_from: str | None = None
+        self._recent_from = ""
+        """The time of creation from which on they do; empty, for all, where no moment is known."""
         self._was_whole = False
+        self._has_emitted = False
 
     def start(self, as_of: datetime | None) -> Need:
         """Plan the read from the saved state."""
         self._now = as_of
         columns = self.converter.columns
         volatile = why_volatile(self.table, (column.field["id"] for column in columns))
-        facts = TableFacts(self.label, self._fingerprint(), volatile, as_of)
+        facts = TableFacts(self.label, self.converter.fingerprint(), volatile, as_of)
         self._plan = plan_read(self._saved, facts, self._settings)
         super().start(self._plan.as_of)
-        if self._settings.method == "created_time" and as_of is not None:
-            lookback = timedelta(minutes=self._settings.lookback_minutes)
-            self._recent_from = to_utc_text(as_of - lookback)
+        if self._settings.method == "created_time":
+            if as_of is not None:
+                lookback = timedelta(minutes=self._settings.lookback_minutes)
+                self._recent_from = to_utc_text(as_of - lookback)
             state = self._saved.state
             if isinstance(self._plan.need, ChangedSince) and state and state.recent_ids:
                 self._repeated = state.recent_ids
@@ -150,10 +156,11 @@ class IncrementalRecordReader(RecordReader):
 
     def rows(self, page: Page) -> list[Row]:
         """Convert the records of a page that the last sync has not emitted."""
-        if self._recent_from is not None:
+        if self._settings.method == "created_time":
             page = self._without_repeated(page)
         if self._deletions is not None:
             self._deletions.note_emitted(record["id"] for record in page.records)
+        self._has_emitted = self._has_emitted or bool(page.records)
         return super().rows(page)
 
     def finish(self, scan: ReaderScan) -> Iterator[list[Row]]:
@@ -184,7 +191,9 @@ class IncrementalRecordReader(RecordReader):
             if saved is None:
                 return None
             floor = self._plan.as_of or saved.cursor_floor
-            return replace(saved, cursor_floor=floor, known_ids=known).to_json()
+            return replace(
+                saved, cursor_floor=floor, known_ids=known, recent_ids=self._recent_with(saved)
+            ).to_json()
         is_disputed = tracker is not None and tracker.is_disputed and self._was_whole
         last_full_scan = saved.last_full_scan if saved else None
         state = SyncState(
@@ -192,7 +201,7 @@ class IncrementalRecordReader(RecordReader):
             read_to=(saved.read_to if saved else None) if is_disputed else now,
             cursor_floor=self._plan.as_of,
             last_full_scan=now if self._was_whole and not is_disputed else last_full_scan,
-            fingerprint=self._fingerprint(),
+            fingerprint=self.converter.fingerprint(),
             last_sweep=tracker.last_sweep if tracker else None,
             known_ids=known,
             untracked_records=tracker.untracked_records if tracker else None,
@@ -200,14 +209,33 @@ class IncrementalRecordReader(RecordReader):
         )
         return state.to_json()
 
-    def _fingerprint(self) -> str:
-        return fingerprint_columns(
-            self.table,
-            (
-                (column.name, column.field["id"], column.json_schema)
-                for column in self.converter.columns
-            ),
-        )
+    def state_after_failure(self) -> dict[str, Any] | None:
+        """Give a state that knows the rows that went out, and lets the next sync read them again.
+
+        None where no row went out. The window does not move: `read_to` is the saved one, or absent
+        where the next sync has to read the whole table. If other columns were read than before,
+        their fingerprint is dropped, since some rows hold them now and some do not.
+        """
+        if not self._has_emitted or self._plan.as_of is None:
+            return None
+        saved, tracker = self._saved.state or SyncState(), self._deletions
+        can_go_on = saved.method == self._settings.method and not self._saved.problem
+        fingerprint = saved.fingerprint if saved.fingerprint == self.converter.fingerprint() else ""
+        return replace(
+            saved,
+            method=self._settings.method,
+            read_to=saved.read_to if can_go_on else None,
+            cursor_floor=self._plan.as_of,
+            fingerprint=fingerprint,
+            known_ids=tracker.known_ids_after_failure() if tracker else saved.known_ids,
+            recent_ids=None,
+        ).to_json()
+
+    def _recent_with(self, saved: SyncState) -> RecordIdSet:
+        """Give the records that the saved state and this sync would repeat."""
+        for record_id in saved.recent_ids or ():
+            self._recent.add(record_id)
+        return self._recent
 
     def _track_deletions(self) -> DeletionTracker | None:
         if not self._settings.detect_deletions:
@@ -226,7 +254,7 @@ class IncrementalRecordReader(RecordReader):
         taken = []
         for record in page.records:
             record_id = record["id"]
-            is_recent = str(record.get("createdTime")) >= str(self._recent_from)
+            is_recent = str(record.get("createdTime")) >= self._recent_from
             if is_recent and len(self._recent) < MOST_RECENT_RECORDS:
                 self._recent.add(record_id)
             if record_id not in self._repeated:

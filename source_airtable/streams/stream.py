@@ -62,6 +62,8 @@ class Fields:
     ids: tuple[FieldId, ...] = ()
     """Empty asks for all fields."""
     comment_count: bool = False
+    are_named: bool = False
+    """Whether all fields are asked for by id, so that Airtable refuses one that is gone."""
 
 
 class FileRow(dict[str, Any]):
@@ -123,6 +125,10 @@ class Reader:
 
     def state(self) -> dict[str, Any] | None:
         """Give what the next sync goes on from; None where there is nothing to save."""
+        return None
+
+    def state_after_failure(self) -> dict[str, Any] | None:
+        """Give what the next sync must know of a table that was not read to its end."""
         return None
 
 

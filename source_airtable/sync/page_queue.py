@@ -39,6 +39,7 @@ class ReaderFinished:
     stream_name: str
     key: TableKey
     state: dict[str, Any] | None = None
+    """What the next sync goes on from; after an error, what it must know of the rows."""
     error: Exception | None = None
     """Why the table is not read to its end; None where it is."""
 

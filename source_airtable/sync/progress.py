@@ -49,7 +49,7 @@ class StreamProgress:
         self.states: dict[TableKey, dict[str, Any]] = {}
         self.records = 0
         self.status: AirbyteStreamStatus | None = None
-        self.has_failed = False
+        self.failures: list[Exception] = []
         self.is_skipped = False
         """Whether its only table is gone, and the settings allow that."""
 
@@ -147,15 +147,14 @@ class Progress:
         if end.state is not None:
             progress.states[end.key] = end.state
         if end.error is not None:
-            yield from self._note_failure(progress, end.error)
+            self._note_failure(progress, end.error)
         if not progress.open_tables:
             yield from self._end_stream(progress)
 
-    def _note_failure(self, progress: StreamProgress, error: Exception) -> Iterator[AirbyteMessage]:
+    def _note_failure(self, progress: StreamProgress, error: Exception) -> None:
         name = progress.descriptor.name
         if not self._failures.skips(error):
-            progress.has_failed = True
-            yield from self._failures.note(name, error)
+            progress.failures.append(error)
         elif progress.planned.stream.reads_one_table:
             progress.is_skipped = True
             _warn_of_skipped(name, error)
@@ -163,14 +162,21 @@ class Progress:
             LOGGER.warning("Stream %s goes on without a table: %s", name, error)
 
     def _end_stream(self, progress: StreamProgress) -> Iterator[AirbyteMessage]:
-        """Emit the state of a stream that is complete, and its last status."""
+        """Emit the stream's state, its failures and its last status.
+
+        A stream that fails has a state too where rows of an incremental read went out: the next
+        sync must know of them. None of these states says that a table was read to its end.
+        """
+        planned = progress.planned
         if progress.status is None:
             yield self._set_status(progress, AirbyteStreamStatus.STARTED)
-        if progress.has_failed or progress.is_skipped:
-            yield self._set_status(progress, AirbyteStreamStatus.INCOMPLETE)
-            return
-        yield self._state_message(progress)
-        yield self._set_status(progress, AirbyteStreamStatus.COMPLETE)
+        is_complete = not progress.failures and not progress.is_skipped
+        if is_complete or (progress.states and planned.request.incremental is not None):
+            yield self._state_message(progress)
+        for failure in progress.failures:
+            yield from self._failures.note(progress.descriptor.name, failure)
+        status = AirbyteStreamStatus.COMPLETE if is_complete else AirbyteStreamStatus.INCOMPLETE
+        yield self._set_status(progress, status)
 
     def _state_message(self, progress: StreamProgress) -> AirbyteMessage:
         planned, name = progress.planned, progress.descriptor.name

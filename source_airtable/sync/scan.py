@@ -239,11 +239,10 @@ class TableScan:
 
     def _end(self, reader: Reader, failure: Exception | None = None) -> None:
         state = None
-        if failure is None:
-            try:
-                state = reader.state()
-            except Exception as error:  # noqa: BLE001 - the other readers go on
-                failure = error
+        try:
+            state = reader.state() if failure is None else reader.state_after_failure()
+        except Exception as error:  # noqa: BLE001 - the other readers go on
+            failure = failure or error
         self._readers.remove(reader)
         self._queue.put(ReaderFinished(reader.stream_name, self.table.key, state, failure))
 
@@ -255,13 +254,15 @@ class TableScan:
     def _query(self, need: Need) -> RecordQuery:
         """Ask for the fields that the readers need together."""
         wanted: dict[FieldId, None] = {}
-        wants_all = wants_counts = False
+        wants_all = wants_counts = are_named = False
         for reader in self._readers:
             fields: Fields = reader.fields
             wants_all = wants_all or not fields.ids
             wants_counts = wants_counts or fields.comment_count
+            are_named = are_named or fields.are_named
             wanted |= dict.fromkeys(fields.ids)
-        wants_all = wants_all or len(wanted) == len(self.table.fields)
+        if len(wanted) == len(self.table.fields):
+            wants_all = not are_named
         return RecordQuery(
             *self.table.key,
             () if wants_all else tuple(wanted),

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
+from source_airtable.changes.clock import Clock
 from source_airtable.sync.page_queue import ReaderFinished, SyncAbandonedError
 from source_airtable.sync.scan import TableScan
 
@@ -26,6 +27,7 @@ class Workers:
     def __init__(self, client: AirtableClient, queue: PageQueue, count: int) -> None:
         self._client = client
         self._queue = queue
+        self._clock = Clock()
         self._executor = ThreadPoolExecutor(count, "table")
         self._open_readers = 0
 
@@ -62,7 +64,7 @@ class Workers:
         Readers are built only now: of thousands of tables, few are read at a time.
         """
         # The clock before the table's first request: what is edited from now on is read next time.
-        as_of = self._client.latest_date
+        as_of = self._clock.moment(self._client.latest_date)
         by_need: dict[Need, list[Reader]] = {}
         for planned in read.streams:
             try:
