@@ -3,6 +3,7 @@
     AirtableError
     ├── ConfigError                 config_error: a person must change something
     │   ├── InvalidConfigError          a setting has a value that cannot be used
+    │   ├── InvalidFileError            the catalog or the state cannot be used
     │   ├── InvalidTokenError           Airtable does not accept the token
     │   ├── GrantLostError              Airtable ended the OAuth grant or refuses its client
     │   ├── MissingScopeError           the token lacks a scope
@@ -89,6 +90,13 @@ class InvalidConfigError(ConfigError):
 
     cause = "The source's settings cannot be used."
     remedy = "Correct the setting named here and test the connection again."
+
+
+class InvalidFileError(ConfigError):
+    """The configured catalog or the state cannot be used; the facts say where and why."""
+
+    cause = "A file that the command was given cannot be used."
+    remedy = "Correct the file that is named here."
 
 
 class InvalidTokenError(ConfigError):

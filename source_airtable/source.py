@@ -25,6 +25,7 @@ from source_airtable.api.rate_limit import AirtableBudget
 from source_airtable.check import ConnectionCheck
 from source_airtable.config import migrate_config, name_missing_token, parse_config, without_nulls
 from source_airtable.errors import InvalidConfigError
+from source_airtable.inputs import read_catalog, read_state
 from source_airtable.schema.catalog_size import warning_of_size
 from source_airtable.schema.discovery import Discovery
 from source_airtable.streams.catalog import build_streams
@@ -81,11 +82,22 @@ class SourceAirtable(AbstractSource):
                 setting="--config", reason="the file does not hold a JSON object"
             ) from None
 
+    @classmethod
+    def read_catalog(cls, catalog_path: str) -> ConfiguredAirbyteCatalog:
+        """Read the configured catalog; raises InvalidConfigError where it cannot be used."""
+        return read_catalog(catalog_path)
+
+    @classmethod
+    def read_state(cls, state_path: str) -> list[AirbyteStateMessage]:
+        """Read the saved states; raises InvalidConfigError where they cannot be used."""
+        return read_state(state_path)
+
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:  # noqa: ARG002 - the CDK's signature
         """Bring settings of older versions to today's form, and have Airbyte save them."""
+        config = without_nulls(config)
         migrated = migrate_config(config)
         if migrated is None:
-            return name_missing_token(without_nulls(config))
+            return name_missing_token(config)
         self._message_repository.emit_message(create_connector_config_control_message(migrated))
         return migrated
 
