@@ -56,7 +56,7 @@ class Scenario:
     @property
     def has_limits(self) -> bool:
         """Whether the simulator refuses what is above Airtable's rates."""
-        return self.serving != LIMITS_OFF
+        return LIMITS_OFF[0] not in self.serving
 
     @property
     def ideal_seconds(self) -> float:
@@ -116,6 +116,7 @@ SCENARIOS: Final = {
     "one-base": Scenario(bases=1, tables=10, records=500, serving=USUAL_LATENCY),
     "big-table": Scenario(bases=1, tables=1, records=5_000, serving=USUAL_LATENCY),
     "cpu": Scenario(bases=4, tables=5, records=10_000),
+    "cpu-tls": Scenario(bases=4, tables=5, records=5_000, serving=(*LIMITS_OFF, "--tls")),
     "wide": Scenario(bases=1, tables=2, records=2_000, fields=500),
     "memory-10k": Scenario(bases=2, tables=5, records=1_000, fields=10, cell_bytes=300),
     "memory-100k": Scenario(bases=2, tables=5, records=10_000, fields=10, cell_bytes=300),
