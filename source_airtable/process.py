@@ -55,7 +55,7 @@ def run_command(ending_signals: Collection[signal.Signals]) -> None:
     end_at_signals(ending_signals)
     _collect_garbage_seldom()
     _switch_threads_seldom()
-    source = SourceAirtable(write_lines=PRINT_BUFFER.write)
+    source = SourceAirtable(write_lines=_write_lines)
     try:
         _launch(source, sys.argv[1:])
     finally:
@@ -70,6 +70,13 @@ def _launch(source: SourceAirtable, arguments: list[str]) -> None:
         for line in entrypoint.run(parsed):
             # One write a line: other threads log through the same buffer.
             PRINT_BUFFER.write(f"{line}\n")
+
+
+def _write_lines(lines: str) -> None:
+    """Write lines of records at once; the buffer would take four bytes for each character."""
+    with PRINT_BUFFER.lock:
+        PRINT_BUFFER.write(lines)
+        PRINT_BUFFER.flush()
 
 
 def share_one_heap() -> None:

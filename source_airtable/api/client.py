@@ -153,7 +153,10 @@ class AirtableClient:
                     base=query.base_id,
                     table=query.table_id,
                 )
-            yield page
+            # The generator itself must not hold a page while the caller is done with it.
+            pages = [page]
+            del page
+            yield pages.pop()
             if not more_follow:
                 return
 

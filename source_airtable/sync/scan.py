@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from http import HTTPStatus
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from source_airtable.api.client import RecordQuery
@@ -148,39 +149,47 @@ class TableScan:
         self._with_restarts(lambda: self._pass_over_pages(FilterProof(self.need, self.table)))
 
     def _pass_over_pages(self, proof: FilterProof) -> None:
-        """Read page after page; each worker holds one page at most."""
+        """Read page after page."""
         pages = self._iter_pages(self._query(self.need))
-        while self._readers:
-            permit = self._queue.acquire(self._places)
-            try:
-                answer = next(pages, None)
-                if answer is None:
-                    return
+        while self._readers and self._read_page(pages, proof):
+            pass
+
+    def _read_page(self, pages: Iterator[RecordPage], proof: FilterProof) -> bool:
+        """Read one page and pass it on; tell whether there was one.
+
+        Nothing holds the page when this returns, so a worker that waits for the next permit has
+        none in memory.
+        """
+        permit = self._queue.acquire(self._places)
+        try:
+            answer = next(pages, None)
+            if answer is not None:
                 proof.look_at(answer["records"])
                 self._deliver(answer, permit)
-            finally:
-                if not permit.is_passed_on:
-                    permit.release()
+            return answer is not None
+        finally:
+            if not permit.is_passed_on:
+                permit.release()
 
     def _iter_pages(self, query: RecordQuery) -> Iterator[RecordPage]:
         """List the pages of a query; only its first page may refuse the number of comments."""
         pages = self._client.iter_record_pages(query)
         try:
-            first = next(pages, None)
+            first = list(islice(pages, 1))
         except (AccessDeniedError, ContractError) as refused:
             if not query.with_comment_counts or not _may_refuse_counts(refused):
                 raise
             plain = replace(query, with_comment_counts=False)
             pages = self._client.iter_record_pages(plain)
             try:
-                first = next(pages, None)
+                first = list(islice(pages, 1))
             except AirtableError:
                 raise refused from None
             self._asks_for_counts = False
             self._end_comment_readers(refused)
-        if first is not None:
-            yield first
-            yield from pages
+        while first:
+            yield first.pop()
+        yield from pages
 
     def _end_comment_readers(self, refused: AirtableError) -> None:
         error = refused
