@@ -37,7 +37,8 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGE: Final = ROOT / "source_airtable"
 PAGES: Final = tuple(sorted((ROOT / "docs").glob("*.md")))
 SPEC: Final = PACKAGE / "spec.json"
-TAG: Final = re.compile(r"</?(?:b|code|a)\b[^>]*>")
+WORD_TAG: Final = re.compile(r"</?(?:b|code)>")
+LINK_TAG: Final = re.compile(r"</?a\b[^>]*>")
 _UPSTREAM_TEXT: Final = ("text", "nothing")
 _UPSTREAM_NUMBER: Final = ("number, `7` as `7.0`", "`7` arrives as `7`")
 _UPSTREAM_INTEGER: Final = ("number, `7` as `7.0`", "number → integer")
@@ -89,7 +90,7 @@ TABLE_STREAM: Final = (
 TYPE_NAMES: Final = {"string": "text", "array": "array of objects"}
 _DELETIONS_ONLY: Final = "with `incremental.detect_deletions` only"
 MARK: Final = re.compile(
-    r"<!-- (?P<part>[a-z]+): made by `make docs` -->.*?<!-- /(?P=part) -->", re.DOTALL
+    r"<!-- (?P<part>[a-z_]+): made by `make docs` -->.*?<!-- /(?P=part) -->", re.DOTALL
 )
 
 
@@ -141,8 +142,10 @@ def streams_table() -> str:
 
 
 def columns_table(stream_name: str) -> str:
-    """List the columns of a stream of the whole account."""
+    """List the columns of a stream of the whole account, without those of the stream it extends."""
     kind = ACCOUNT_STREAMS[stream_name]
+    extended = next((one for one in kind.__bases__ if one in ACCOUNT_STREAMS.values()), None)
+    inherited = extended.properties if extended else ()
     rows = [
         (
             f"`{name}`",
@@ -151,6 +154,7 @@ def columns_table(stream_name: str) -> str:
             str(declared.get("description", "as in Airtable")),
         )
         for name, declared in kind.properties.items()
+        if name not in inherited
     ]
     if stream_name == RecordsStream.stream_name:
         rows += [row for row in _system_column_rows() if row[0] == f"`{DELETED_AT_COLUMN}`"]
@@ -206,7 +210,7 @@ def _setting_rows(settings: dict[str, Any], prefix: str) -> Iterator[Sequence[st
     for name, setting in sorted(settings.items(), key=lambda item: item[1].get("order", -1)):
         if "const" in setting:
             continue  # the choice of a form sets it
-        description = TAG.sub("", setting["description"])
+        description = LINK_TAG.sub("", WORD_TAG.sub("`", setting["description"]))
         if setting.get("airbyte_secret"):
             description += " *(secret)*"
         examples = ", ".join(f"`{example}`" for example in setting.get("examples", ()))
