@@ -144,7 +144,7 @@ def streams_table() -> str:
 def columns_table(stream_name: str) -> str:
     """List the columns of a stream of the whole account, without those of the stream it extends."""
     kind = ACCOUNT_STREAMS[stream_name]
-    extended = next((one for one in kind.__bases__ if one in ACCOUNT_STREAMS.values()), None)
+    extended = next((one for one in ACCOUNT_STREAMS.values() if one in kind.__bases__), None)
     inherited = extended.properties if extended else ()
     rows = [
         (
