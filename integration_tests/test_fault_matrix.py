@@ -215,7 +215,7 @@ def matrix() -> Iterator[Matrix]:
 
 
 def test_number_of_cells() -> None:
-    """The matrix has as many cells as README says."""
+    """The matrix has as many cells as docs/migrating.md says."""
     assert len(set(CELLS)) == CELL_COUNT
 
 

@@ -1,7 +1,7 @@
-"""Write the parts of README.md and of the pages in docs that repeat code.
+"""Write the parts of the pages in docs that repeat code.
 
-A page holds a part where it has the part's two marks, `<!-- types: made by `make docs` -->` and
-`<!-- /types -->`. `make docs` runs this; a test compares the pages with what it would write.
+Two marks surround a part: `<!-- types: made by `make docs` -->` and `<!-- /types -->`. `make docs`
+runs this, and a test compares the pages with what it would write.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airbyte_cdk.models import FailureType
 
 from source_airtable.api.error_handler import ERROR_ROWS, OTHERWISE, UNREADABLE_BODY
+from source_airtable.api.scopes import RECORDS_SCOPE, SCHEMA_SCOPE
 from source_airtable.errors import AirtableError
 from source_airtable.schema.field_types import FIELD_TYPES, UNKNOWN_TYPE
 from source_airtable.schema.system_columns import (
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGE: Final = ROOT / "source_airtable"
-PAGES: Final = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES: Final = tuple(sorted((ROOT / "docs").glob("*.md")))
 SPEC: Final = PACKAGE / "spec.json"
-TAG: Final = re.compile(r"</?(?:b|code|a)\b[^>]*>")
+WORD_TAG: Final = re.compile(r"</?(?:b|code)>")
+LINK_TAG: Final = re.compile(r"</?a\b[^>]*>")
 _UPSTREAM_TEXT: Final = ("text", "nothing")
 _UPSTREAM_NUMBER: Final = ("number, `7` as `7.0`", "`7` arrives as `7`")
 _UPSTREAM_INTEGER: Final = ("number, `7` as `7.0`", "number → integer")
@@ -82,39 +84,27 @@ TABLE_STREAM: Final = (
     "a record, a column for each field",
     f"`{PRIMARY_KEY}`",
     "full refresh, incremental",
-    "`schema.bases:read`, `data.records:read`",
-    "these are the scans: one for 100 records",
+    f"`{SCHEMA_SCOPE}`, `{RECORDS_SCOPE}`",
+    "none beyond the scan: one for 100 records",
 )
 TYPE_NAMES: Final = {"string": "text", "array": "array of objects"}
 _DELETIONS_ONLY: Final = "with `incremental.detect_deletions` only"
 MARK: Final = re.compile(
-    r"<!-- (?P<part>[a-z]+): made by `make docs` -->.*?<!-- /(?P=part) -->", re.DOTALL
+    r"<!-- (?P<part>[a-z_]+): made by `make docs` -->.*?<!-- /(?P=part) -->", re.DOTALL
 )
-
-
-def options_table() -> str:
-    """List the settings of the connection form, in its order."""
-    specification = json.loads(SPEC.read_text(encoding="utf-8"))["connectionSpecification"]
-    header = ("setting", "in the form", "default", "what it does")
-    return _table(header, _option_rows(specification["properties"], ""))
-
-
-def _option_rows(properties: dict[str, Any], prefix: str) -> Iterator[Sequence[str]]:
-    for name, option in sorted(properties.items(), key=lambda item: item[1]["order"]):
-        description = TAG.sub("", option["description"])
-        yield f"`{prefix}{name}`", option["title"], _default(option), description
-        if "properties" in option:
-            yield from _option_rows(option["properties"], f"{prefix}{name}.")
 
 
 def system_columns_table() -> str:
     """List the system columns of a table's stream."""
+    return _table(("column", "type", "note", "what it holds"), _system_column_rows())
+
+
+def _system_column_rows() -> list[tuple[str, str, str, str]]:
     roles = {PRIMARY_KEY: "key", CURSOR_COLUMN: "cursor", DELETED_AT_COLUMN: _DELETIONS_ONLY}
-    rows = [
+    return [
         (f"`{name}`", _type_name(column.json_schema), roles.get(name, ""), column.description)
         for name, column in SYSTEM_COLUMNS.items()
     ]
-    return _table(("column", "type", "note", "what it holds"), rows)
 
 
 def types_table() -> str:
@@ -152,26 +142,23 @@ def streams_table() -> str:
 
 
 def columns_table(stream_name: str) -> str:
-    """List the columns of a stream of the whole account."""
+    """List the columns of a stream of the whole account, without those of the stream it extends."""
     kind = ACCOUNT_STREAMS[stream_name]
-    columns = dict(kind.properties)
-    if stream_name == RecordsStream.stream_name:
-        columns[DELETED_AT_COLUMN] = SYSTEM_COLUMNS[DELETED_AT_COLUMN].json_schema
+    extended = next((one for one in ACCOUNT_STREAMS.values() if one in kind.__bases__), None)
+    inherited = extended.properties if extended else ()
     rows = [
-        (f"`{name}`", _type_name(declared), _role(name, kind.key), _description(declared))
-        for name, declared in columns.items()
+        (
+            f"`{name}`",
+            _type_name(declared),
+            "key" if name in kind.key else "",
+            str(declared.get("description", "as in Airtable")),
+        )
+        for name, declared in kind.properties.items()
+        if name not in inherited
     ]
+    if stream_name == RecordsStream.stream_name:
+        rows += [row for row in _system_column_rows() if row[0] == f"`{DELETED_AT_COLUMN}`"]
     return _table(("column", "type", "note", "what it holds"), rows)
-
-
-def _role(column: str, primary_key: Sequence[str]) -> str:
-    if column == DELETED_AT_COLUMN:
-        return _DELETIONS_ONLY
-    return "key" if column in primary_key else ""
-
-
-def _description(declared: Mapping[str, Any]) -> str:
-    return str(declared.get("description", "as in Airtable"))
 
 
 def _type_name(declared: Mapping[str, Any]) -> str:
@@ -187,7 +174,7 @@ def _names(names: Iterable[str]) -> str:
 
 
 def errors_table() -> str:
-    """List what users can meet, with its cause and remedy, by what follows from it."""
+    """List the errors that users can meet, sorted by what has to happen next."""
     rows = [
         (_consequence(error), error.cause, error.remedy)
         for error in sorted(_leaves(AirtableError), key=_consequence_order)
@@ -204,54 +191,60 @@ def retries_table() -> str:
     return _table(("answer", "meaning", "tries", "waits between them", "message at the end"), rows)
 
 
-def form_tables() -> str:
-    """List the fields of the connection form, group by group, as the form shows them."""
+def settings_tables() -> str:
+    """List the settings as the connection form shows them, group by group."""
     specification = json.loads(SPEC.read_text(encoding="utf-8"))["connectionSpecification"]
-    header = ("field", "text beneath it", "default", "example", "setting")
+    header = ("setting", "in the form", "what it does", "default", "example")
     pieces = []
     for group in specification["groups"]:
-        fields = {
-            name: option
-            for name, option in specification["properties"].items()
-            if option["group"] == group["id"]
+        settings = {
+            name: setting
+            for name, setting in specification["properties"].items()
+            if setting["group"] == group["id"]
         }
-        pieces.append(f"**{group['title']}**\n\n{_table(header, _form_rows(fields, ''))}")
+        pieces.append(f"**{group['title']}**\n\n{_table(header, _setting_rows(settings, ''))}")
     return "\n\n".join(pieces)
 
 
-def _form_rows(properties: dict[str, Any], prefix: str) -> Iterator[Sequence[str]]:
-    for name, option in sorted(properties.items(), key=lambda item: item[1].get("order", -1)):
-        if "const" in option:
-            continue  # what the choice of a form sets by itself
-        description = TAG.sub("", option["description"])
-        if option.get("airbyte_secret"):
+def _setting_rows(settings: dict[str, Any], prefix: str) -> Iterator[Sequence[str]]:
+    for name, setting in sorted(settings.items(), key=lambda item: item[1].get("order", -1)):
+        if "const" in setting:
+            continue  # the choice of a form sets it
+        description = LINK_TAG.sub("", WORD_TAG.sub("`", setting["description"]))
+        if setting.get("airbyte_secret"):
             description += " *(secret)*"
-        examples = ", ".join(f"`{example}`" for example in option.get("examples", ()))
-        key = f"`{prefix}{name}`"
-        yield option["title"], description, _default(option), examples, key
-        yield from _form_rows(option.get("properties", {}), f"{prefix}{name}.")
-        for choice in option.get("oneOf", ()):
-            for title, *cells in _form_rows(choice["properties"], f"{prefix}{name}."):
-                yield f"{choice['title']}: {title}", *cells
+        examples = ", ".join(f"`{example}`" for example in setting.get("examples", ()))
+        key = f"{prefix}{name}"
+        yield f"`{key}`", setting["title"], description, _default(setting), examples
+        yield from _setting_rows(setting.get("properties", {}), f"{key}.")
+        for choice in setting.get("oneOf", ()):
+            for inner_key, title, *cells in _setting_rows(choice["properties"], f"{key}."):
+                yield inner_key, f"{choice['title']}: {title}", *cells
 
 
-def modules_table() -> str:
-    """List the modules of the package with the first sentence that each says of itself."""
+def packages_table() -> str:
+    """List the packages of the connector with their modules, and then the modules beside them."""
+    packages = [path.parent for path in sorted(PACKAGE.glob("*/__init__.py"))]
     rows = []
-    for path in sorted(PACKAGE.rglob("*.py"), key=lambda path: (len(path.parts), path)):
-        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-        if docstring and path.name != "__init__.py":
-            rows.append((f"`{path.relative_to(PACKAGE).as_posix()}`", _first_paragraph(docstring)))
-    return _table(("module", "what it is"), rows)
+    for package in packages:
+        names = sorted(path.stem for path in package.glob("*.py") if path.name != "__init__.py")
+        summary = _first_sentence_of(package / "__init__.py")
+        rows.append((f"`{package.name}/`", summary, _names(names)))
+    rows += [
+        (f"`{path.name}`", _first_sentence_of(path), "")
+        for path in sorted(PACKAGE.glob("*.py"))
+        if path.name != "__init__.py"
+    ]
+    return _table(("package or module", "what it is", "modules"), rows)
 
 
-def _first_paragraph(docstring: str) -> str:
+def _first_sentence_of(path: Path) -> str:
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return " ".join(docstring.partition("\n\n")[0].split())
 
 
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
-    "options": options_table,
-    "form": form_tables,
+    "settings": settings_tables,
     "streams": streams_table,
     "columns": system_columns_table,
     **{name: partial(columns_table, name) for name in ACCOUNT_STREAMS},
@@ -259,7 +252,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "moves": moves_table,
     "errors": errors_table,
     "retries": retries_table,
-    "modules": modules_table,
+    "packages": packages_table,
 }
 
 
@@ -285,8 +278,8 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     )
 
 
-def _default(option: dict[str, Any]) -> str:
-    default = option.get("default")
+def _default(setting: dict[str, Any]) -> str:
+    default = setting.get("default")
     if default is None:
         return ""
     return "all" if default == [] else f"`{json.dumps(default).strip(chr(34))}`"
@@ -316,24 +309,24 @@ def _recognised_by(row: ErrorRow) -> str:
         return "any other"
     statuses = sorted(row.statuses)
     is_range = len(statuses) > len(ERROR_ROWS)  # 501 to 599, not the few others
-    told = [f"{statuses[0]} to {statuses[-1]}"] if is_range else [str(one) for one in statuses]
-    told += [f"`{name}`" for name in sorted(row.error_types)]
-    told += [error.__name__ for error in row.exceptions]
-    return ", ".join(told)
+    signs = [f"{statuses[0]} to {statuses[-1]}"] if is_range else [str(one) for one in statuses]
+    signs += [f"`{name}`" for name in sorted(row.error_types)]
+    signs += [error.__name__ for error in row.exceptions]
+    return ", ".join(signs)
 
 
 def _waits(row: ErrorRow) -> str:
     if row.tries == 1:
         return ""
     if not row.first_wait_seconds:
-        return "30 s or `Retry-After`, for all workers at this base"
+        return "30 s or `Retry-After`, for all requests to this base"
     waits = [row.first_wait_seconds * 2**number for number in range(row.tries - 1)]
-    told = ", ".join(f"{wait:.0f}" for wait in waits)
-    return f"{told} s and up to half more; `Retry-After` if longer"
+    seconds = ", ".join(f"{wait:.0f}" for wait in waits)
+    return f"{seconds} s and up to half more; `Retry-After` if longer"
 
 
 def main() -> None:
-    """Fill README.md and the pages in docs."""
+    """Fill the pages in docs."""
     for page in PAGES:
         page.write_text(fill(page.read_text(encoding="utf-8")), encoding="utf-8")
 

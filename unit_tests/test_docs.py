@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Final
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -23,26 +25,33 @@ from scripts.generate_docs import (
     streams_table,
     system_columns_table,
 )
+from source_airtable.records import Page, RecordConverter
 from source_airtable.schema.field_types import FIELD_TYPES, UNKNOWN_TYPE
+from source_airtable.schema.json_schema import build_json_schema
 from source_airtable.schema.system_columns import SYSTEM_COLUMNS
+from source_airtable.schema.table_schema import parse_table
 from source_airtable.streams.catalog import ACCOUNT_STREAMS
+from source_airtable.sync.record_lines import RecordLines
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 README: Final = ROOT / "README.md"
 ARCHITECTURE: Final = ROOT / "docs" / "architecture.md"
-LINKING: Final = (*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md")
+AIRBYTE_UI: Final = ROOT / "docs" / "airbyte_ui.md"
+LINKING: Final = (*PAGES, README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md")
+MOST_LINES: Final = {README: 150, ARCHITECTURE: 180}
 
 PARTS_OF_PAGES: Final = {
-    "README.md": ["options", "streams", "types", "errors"],
-    "airbyte_ui.md": ["form"],
+    "airbyte_ui.md": [],
     "airtable.md": [
-        *("options", "streams", "columns"),
-        *ACCOUNT_STREAMS,
+        *("settings", "streams", "columns"),
+        *("bases", "tables", "fields", "views"),
+        *("records", "comments", "links", "attachments", "attachment_files"),
         *("types", "errors", "retries"),
     ],
-    "architecture.md": ["modules"],
+    "architecture.md": ["packages"],
+    "decisions.md": [],
     "migrating.md": ["moves"],
 }
 
@@ -55,12 +64,76 @@ def test_generated_parts_are_those_of_the_code(path: Path) -> None:
     assert fill(page) == page
 
 
-def test_pages_have_their_parts() -> None:
-    """Each page has the generated parts that it is there for, and each part has a page."""
+def test_each_part_has_one_page() -> None:
+    """Each page has its generated parts, and each part is in one page."""
     found = {path.name: parts_of(path.read_text(encoding="utf-8")) for path in PAGES}
 
     assert found == PARTS_OF_PAGES
-    assert {part for parts in found.values() for part in parts} == PARTS.keys()
+    assert sorted(part for parts in found.values() for part in parts) == sorted(PARTS)
+
+
+@pytest.mark.parametrize("path", MOST_LINES, ids=lambda path: path.name)
+def test_pages_are_short(path: Path) -> None:
+    """README and the architecture stay short enough to be read."""
+    assert len(path.read_text(encoding="utf-8").splitlines()) < MOST_LINES[path]
+
+
+def test_no_row_is_on_two_pages() -> None:
+    """No row of a table is on two pages, so each fact has one home."""
+    pages_of: defaultdict[str, set[str]] = defaultdict(set)
+    for path in LINKING:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line.startswith("|") and not re.fullmatch(r"[|\s:-]+", line):
+                pages_of[line].add(path.name)
+
+    assert [row for row, pages in pages_of.items() if len(pages) > 1] == []
+
+
+def test_example_of_readme() -> None:
+    """The connector makes README's message from README's record, column by column."""
+    record, message = map(
+        json.loads, re.findall(r"```json\n(.+?)```", README.read_text("utf-8"), re.DOTALL)
+    )
+    types: dict[str, dict[str, Any]] = {
+        "Name": {"type": "singleLineText"},
+        "Price": {"type": "currency"},
+        "Margin": {"type": "formula", "options": {"isValid": True, "result": {"type": "number"}}},
+        "In stock": {"type": "checkbox"},
+        "Photos": {"type": "multipleAttachments"},
+    }
+    fields = [{"id": f"fld{name}", "name": name, **field} for name, field in types.items()]
+    answer = {"id": message["_airtable_table_id"], "name": "Products", "fields": fields}
+    table = parse_table({"id": message["_airtable_base_id"], "name": "Bakery"}, answer)  # type: ignore[arg-type]  # plain text
+    assert table is not None
+    record["fields"] = {f"fld{name}": cell for name, cell in record["fields"].items()}
+    converter = RecordConverter.for_table(table, build_json_schema(table))
+    lines: list[str] = []
+
+    rows = converter.rows(Page([record]), message["_airtable_as_of"])
+    RecordLines(lines.append).write("bakery/products/tblltp8DGLhqbUmjK", rows)
+
+    printed = json.loads(lines[0])["record"]["data"]
+    assert printed == message
+    assert list(printed) == list(message)
+
+
+def test_log_lines_that_pages_quote() -> None:
+    """Each log line in the table of log lines is one of the connector's."""
+    table = AIRBYTE_UI.read_text("utf-8").partition("| the log says |")[2].partition("\n\n")[0]
+    quoted = [
+        phrase
+        for row in table.splitlines()[2:]
+        for phrase in re.findall(r"`([^`]+)`", row.split("|")[1])
+    ]
+    texts = [
+        node.value
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+
+    assert quoted
+    assert [phrase for phrase in quoted if not any(phrase in text for text in texts)] == []
 
 
 def test_marks_are_whole() -> None:
@@ -72,7 +145,7 @@ def test_marks_are_whole() -> None:
 
 
 def test_fill_of_an_outdated_page() -> None:
-    """What stands between two marks is replaced, and nothing else is."""
+    """The text between two marks is replaced, and nothing else."""
     page = "before <!-- types: made by `make docs` --> old <!-- /types --> after"
 
     filled = fill(page)
@@ -87,20 +160,19 @@ def test_every_type_is_compared_with_upstream() -> None:
 
 
 def test_streams_table() -> None:
-    """The table of streams has a row for those of tables, and one for each of the account's."""
+    """The table of streams has one row for all tables, and one for each other stream."""
     rows = streams_table().splitlines()[2:]
 
     assert rows[0].startswith("| `base/table/table id`, one for each table | ")
     assert [row.split("`")[1] for row in rows[1:]] == list(ACCOUNT_STREAMS)
-    assert rows[-1] == (
+    assert rows[6].startswith(
         "| `links` | a linked record of a cell | `base_id`, `table_id`, `record_id`, `field_id`, "
-        "`position` | full refresh | `schema.bases:read`, `data.records:read` | none: from the "
-        "scans of the tables |"
+        "`position` | full refresh | `schema.bases:read`, `data.records:read` | "
     )
 
 
 def test_system_columns_table() -> None:
-    """The table of system columns has each of them, with type, part in a sync, and meaning."""
+    """The table of system columns has each of them, with type, note and meaning."""
     rows = system_columns_table().splitlines()[2:]
 
     assert [row.split("`")[1] for row in rows] == list(SYSTEM_COLUMNS)
@@ -109,19 +181,19 @@ def test_system_columns_table() -> None:
 
 
 def test_columns_table() -> None:
-    """A stream's table has its columns with type, part in the key, and meaning, tombstones too."""
+    """A stream's table has its columns with type, note and meaning, also that for tombstones."""
     rows = columns_table("records").splitlines()[2:]
 
-    assert rows[0] == ("| `_base_id` | text | key | The id of the base that the record is in. |")
+    assert rows[0] == ("| `_base_id` | text | key | The id of the record's base. |")
     assert rows[4] == "| `fields` | object |  | The cells that are not empty, by field name. |"
     assert rows[-1].startswith(
-        "| `_ab_cdc_deleted_at` | date-time | with `incremental.detect_deletions` only | "
+        "| `_ab_cdc_deleted_at` | date-time | with `incremental.detect_deletions` only | When the "
     )
 
 
 @pytest.mark.parametrize("path", LINKING, ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
-    """A link to another page, or to a heading of one, finds it."""
+    """A link leads to a page, or to a heading, that exists."""
     for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
         if target.startswith("https://"):
             continue
@@ -168,32 +240,8 @@ def test_recipe_for_a_catalog(tmp_path: Path) -> None:
     }
 
 
-def test_layout_of_readme_names_every_module() -> None:
-    """README's tree names each part of the package that stands on its top level."""
-    page = README.read_text(encoding="utf-8")
-    parts = [
-        path.name
-        for path in PACKAGE.iterdir()
-        if not path.name.startswith("_") and path.name not in {"py.typed", "version.py"}
-    ]
-
-    assert [part for part in parts if part not in page] == []
-
-
-def test_architecture_names_every_module() -> None:
-    """The page about the way of a record names each module, and none that is not there."""
-    named = set(re.findall(r"`([a-z_/]+\.py)`", ARCHITECTURE.read_text(encoding="utf-8")))
-    modules = {
-        path.relative_to(PACKAGE).as_posix()
-        for path in PACKAGE.rglob("*.py")
-        if path.name != "__init__.py"
-    }
-
-    assert named == modules
-
-
 def test_architecture_names_what_exists() -> None:
-    """Each `module:function` of the page about the way of a record is one of the code."""
+    """Each `module:function` of the page about the architecture is one of the code."""
     page = ARCHITECTURE.read_text(encoding="utf-8")
     named = set(re.findall(r"`([a-z_.]+):([A-Za-z_][\w.]*)`", page)) - {("module", "function")}
 

@@ -1,1 +1,1 @@
-"""What Airbyte reads: streams over tables, and the engine's queue between them and the output."""
+"""What Airbyte sees: one module for each kind of stream, its declaration beside its row code."""
