@@ -18,7 +18,7 @@ from source_airtable.schema.json_schema import (
 from source_airtable.schema.names import DELETED_AT_COLUMN
 from source_airtable.schema.names import SYSTEM_COLUMNS as SYSTEM_COLUMNS_AND_TOMBSTONES
 from unit_tests.generated import fields
-from unit_tests.tables import BASE_ID, TABLE_ID, a_field, a_table
+from unit_tests.builders import BASE, TABLE, a_field, a_table
 
 NAME = a_field(description="As it is registered.")
 SYSTEM_COLUMNS = [name for name in SYSTEM_COLUMNS_AND_TOMBSTONES if name != DELETED_AT_COLUMN]
@@ -29,7 +29,7 @@ def test_stream_carries_its_ids() -> None:
     """The stream's schema says which table it is of, for the day on which it is renamed."""
     json_schema = build_json_schema(a_table(NAME))
 
-    assert json_schema[ANNOTATION] == {"base_id": BASE_ID, "table_id": TABLE_ID}
+    assert json_schema[ANNOTATION] == {"base_id": BASE, "table_id": TABLE}
 
 
 def test_columns_are_system_columns_and_fields() -> None:

@@ -17,7 +17,7 @@ from unit_tests.builders import (
     TABLE,
     a_base,
     a_config,
-    a_table,
+    a_text_table,
     a_table_schema,
     an_airbyte_stream,
 )
@@ -31,7 +31,7 @@ COPY = "appCopyDICXNqxSDh"
 
 def discovered(*tables: Any, copies: bool = False, **settings: object) -> list[AirbyteStream]:  # noqa: ANN401 - tables
     """The streams of one base's tables, and of a copy of the base, without the account's."""
-    given = list(tables) or [a_table()]
+    given = list(tables) or [a_text_table()]
     bases = [a_base(), a_base(COPY)] if copies else [a_base()]
     client = FakeClient(bases, {base["id"]: given for base in bases})
     config = a_config(**settings)
@@ -105,7 +105,7 @@ def test_base_id_that_was_asked_for(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_suffixed_columns(caplog: pytest.LogCaptureFixture) -> None:
     """Columns that destinations would mix up are named in a warning."""
-    discovered(a_table(fields={NAME_FIELD: "Due Date", NOTES_FIELD: "due-date"}))
+    discovered(a_text_table(fields={NAME_FIELD: "Due Date", NOTES_FIELD: "due-date"}))
 
     assert "leave nothing of their name: Due Date, due-date." in caplog.text
 
@@ -113,7 +113,7 @@ def test_suffixed_columns(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize("column_names", ["names", "ids"])
 def test_streams_to_be_read(column_names: str) -> None:
     """Streams that are read one by one are those of the catalog."""
-    client = FakeClient([a_base()], {BASE: [a_table()]})
+    client = FakeClient([a_base()], {BASE: [a_text_table()]})
     config = a_config(column_names=column_names)
     tables = list(Discovery(client.as_client(), config).discover())
     (stream,) = all_table_streams(tables, config)
@@ -125,7 +125,7 @@ def test_streams_to_be_read(column_names: str) -> None:
 
 def test_configured_columns() -> None:
     """A stream is read with the columns that were configured."""
-    configured = an_airbyte_stream("contacts", a_table_schema(table=a_table(fields={})))
+    configured = an_airbyte_stream("contacts", a_table_schema(table=a_text_table(fields={})))
 
     assert json_schema_to_read(configured, a_table_schema(), a_config()) == configured.json_schema
 
@@ -149,7 +149,7 @@ def test_columns_left_open(column_names: str, *, detect: bool) -> None:
 @pytest.mark.parametrize("detect", [True, False])
 def test_streams_of_the_account(*, detect: bool) -> None:
     """The catalog ends with the streams of the account, whose names no table's stream can have."""
-    client = FakeClient([a_base()], {a_base()["id"]: [a_table()]})
+    client = FakeClient([a_base()], {a_base()["id"]: [a_text_table()]})
     config = a_config(incremental={"detect_deletions": detect})
 
     catalog = build_catalog(Discovery(client.as_client(), config), config)

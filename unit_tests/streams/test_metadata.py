@@ -19,7 +19,7 @@ from unit_tests.builders import a_base, a_config, an_account_stream
 from unit_tests.conforming import nonconformities
 from unit_tests.generated import JSON_VALUES, fields
 from unit_tests.scans import unpacked
-from unit_tests.tables import a_field, a_table_answer
+from unit_tests.builders import a_field, a_table_answer
 
 if TYPE_CHECKING:
     from source_airtable.schema.table_schema import TableSchema
