@@ -39,8 +39,8 @@ class FakeClient:
         """Bases whose tables are gone after they were listed once."""
         self.record_errors: dict[str, AirtableError] = {}
         """Why the records of a table are refused, by table id."""
-        self.scans: list[Sequence[RecordPage | AirtableError]] = []
-        """What each scan in turn gives, whichever table it is of."""
+        self.scans: list[Sequence[RecordPage | Exception]] = []
+        """What each scan in turn gives, of any table."""
         self.records: dict[str, RecordDict | AirtableError] = {}
         """Single records by id."""
         self.comments: dict[str, Sequence[CommentDict] | AirtableError] = {}
@@ -70,7 +70,7 @@ class FakeClient:
             self.schemas[base_id] = []
         return tables
 
-    def get_record_page(self, query: RecordQuery) -> RecordPage:
+    def get_record_page(self, query: RecordQuery, offset: str | None = None) -> RecordPage:
         """Get the first page of a table, which is empty."""
         self.calls.append(f"records {query.table_id} {query.page_size_records}")
         if query.table_id in self.record_errors:
@@ -82,7 +82,7 @@ class FakeClient:
         self.queries.append(query)
         for page in self.scans.pop(0):
             self.calls.append(f"page {query.table_id}")
-            if isinstance(page, AirtableError):
+            if isinstance(page, Exception):
                 raise page
             yield page
 

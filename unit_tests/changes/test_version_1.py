@@ -101,7 +101,9 @@ def test_damage_that_leaves_the_known_ids(
     assert plan(saved, now) == WholeTable()
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert state is not None
-    assert ids_in(state.known_ids) == set(a_state_sample("version_1_last_modified").holds["known_ids"])
+    assert ids_in(state.known_ids) == set(
+        a_state_sample("version_1_last_modified").holds["known_ids"]
+    )
 
 
 def test_nothing() -> None:
