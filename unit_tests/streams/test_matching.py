@@ -14,11 +14,7 @@ from source_airtable.errors import (
 )
 from source_airtable.schema.discovery import Discovery
 from source_airtable.schema.json_schema import ANNOTATION
-from source_airtable.streams.matching import (
-    StreamMatcher,
-    annotated_key,
-    possible_stream_names,
-)
+from source_airtable.streams.matching import StreamMatcher, annotated_key
 from unit_tests.builders import a_base, a_config, a_text_table, a_table_schema, an_airbyte_stream
 from unit_tests.fake_client import FakeClient
 
@@ -28,7 +24,7 @@ if TYPE_CHECKING:
     from source_airtable.streams.matching import (
         Matches,
     )
-    from source_airtable.streams.table_stream import Account
+    from source_airtable.streams.stream import Account
 
 SALES, COPY, SHOP = a_base("appSales", "Sales CRM"), a_base("appCopy"), a_base("appShop", "Shop")
 CONTACTS, ORDERS = a_text_table("tblContacts", "Contacts"), a_text_table("tblOrders", "Order Lines")
@@ -268,17 +264,6 @@ def test_schema_that_is_none() -> None:
     stream.json_schema = None
 
     assert annotated_key(stream) is None
-
-
-def test_possible_stream_names() -> None:
-    """A table's stream is called after names, names with the base's id, or ids."""
-    table = a_table_schema(SHOP, ORDERS)
-
-    assert possible_stream_names(table) == {
-        "shop/order_lines/tblOrders",
-        "shop/appShop/order_lines/tblOrders",
-        "appShop/tblOrders",
-    }
 
 
 def a_copied_account() -> FakeClient:
