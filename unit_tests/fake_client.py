@@ -45,6 +45,8 @@ class FakeClient:
         """Single records by id."""
         self.comments: dict[str, Sequence[CommentDict] | AirtableError] = {}
         """The comments of records, by record id."""
+        self.comment_failures: dict[str, list[AirtableError]] = {}
+        """What each list of a record's comments in turn is refused with, before it is given."""
         self.latest_date: datetime | None = None
         self.budget = SimpleNamespace(calls=0, refusals=0, waited_seconds=0.0)
         self.backoff_strategy = SimpleNamespace(retries=0)
@@ -97,6 +99,8 @@ class FakeClient:
     def list_comments(self, base_id: str, table_id: str, record_id: str) -> list[CommentDict]:
         """List the comments of a record."""
         self.calls.append(f"comments {record_id}")
+        if self.comment_failures.get(record_id):
+            raise self.comment_failures[record_id].pop(0)
         return list(_or_raise(self.comments[record_id]))
 
 

@@ -98,7 +98,7 @@ class Scanned:
 
     @property
     def words(self) -> list[str]:
-        """What was put, in order: `a:recA` for a row, `a.` for an end, `a!KeyError` for a failure."""
+        """The items in order: `a:recA` for a row, `a.` for an end, `a!OSError` for a failure."""
         words: list[str] = []
         for item in self.queue.items:
             if isinstance(item, PageRows):

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airbyte_cdk.models import SyncMode
+from source_airtable.streams.account_streams import ACCOUNT_STREAMS
 
 from source_airtable.schema.discovery import Discovery
-from source_airtable.streams.account_streams import ACCOUNT_STREAMS
 from source_airtable.streams.catalog import all_table_streams, build_catalog, json_schema_to_read
 from unit_tests.builders import (
     BASE,
@@ -17,8 +17,8 @@ from unit_tests.builders import (
     TABLE,
     a_base,
     a_config,
-    a_text_table,
     a_table_schema,
+    a_text_table,
     an_airbyte_stream,
 )
 from unit_tests.fake_client import FakeClient

@@ -18,6 +18,7 @@ from airbyte_cdk.models import (
 )
 from airbyte_cdk.utils import AirbyteTracedException
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
+from source_airtable.streams.failures import StreamFailures
 
 from source_airtable.errors import (
     AccessDeniedError,
@@ -27,7 +28,6 @@ from source_airtable.errors import (
     MissingScopeError,
     TableNotFoundError,
 )
-from source_airtable.streams.failures import StreamFailures
 
 if TYPE_CHECKING:
     from source_airtable.errors import AirtableError

@@ -15,7 +15,7 @@ from source_airtable.errors import (
 from source_airtable.schema.discovery import Discovery
 from source_airtable.schema.json_schema import ANNOTATION
 from source_airtable.streams.matching import StreamMatcher, annotated_key
-from unit_tests.builders import a_base, a_config, a_text_table, a_table_schema, an_airbyte_stream
+from unit_tests.builders import a_base, a_config, a_table_schema, a_text_table, an_airbyte_stream
 from unit_tests.fake_client import FakeClient
 
 if TYPE_CHECKING:

@@ -8,18 +8,17 @@ import pytest
 from airbyte_cdk.sources.message import InMemoryMessageRepository
 from hypothesis import given
 from hypothesis import strategies as st
+from source_airtable.streams.cursor import StreamCursor
+from source_airtable.streams.table_stream import Account
 
 from source_airtable.schema.json_schema import name_columns
 from source_airtable.schema.table_schema import parse_table
 from source_airtable.streams.catalog import all_table_streams
-from source_airtable.streams.cursor import StreamCursor
 from source_airtable.streams.metadata import METADATA_STREAMS, MetadataPartition
-from source_airtable.streams.table_stream import Account
-from unit_tests.builders import a_base, a_config, an_account_stream
+from unit_tests.builders import a_base, a_config, a_field, a_table_answer, an_account_stream
 from unit_tests.conforming import nonconformities
 from unit_tests.generated import JSON_VALUES, fields
 from unit_tests.scans import unpacked
-from unit_tests.builders import a_field, a_table_answer
 
 if TYPE_CHECKING:
     from source_airtable.schema.table_schema import TableSchema

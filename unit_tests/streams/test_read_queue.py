@@ -10,7 +10,6 @@ import pytest
 from airbyte_cdk.models import AirbyteRecordMessageFileReference
 from airbyte_cdk.sources.streams.concurrent.partitions.types import PartitionCompleteSentinel
 from airbyte_cdk.sources.types import Record
-
 from source_airtable.streams.read_queue import (
     MOST_RECORDS_OF_AN_ITEM,
     QUEUE_SIZE_ITEMS,

@@ -13,6 +13,12 @@ from airbyte_cdk.sources.concurrent_source.stream_thread_exception import Stream
 from airbyte_cdk.sources.message import InMemoryMessageRepository
 from airbyte_cdk.sources.streams.concurrent.partitions.types import PartitionCompleteSentinel
 from airbyte_cdk.sources.types import Record
+from source_airtable.streams.cursor import StreamCursor
+from source_airtable.streams.failures import StreamFailures
+from source_airtable.streams.packed_ids import unpack_ids
+from source_airtable.streams.read_queue import ReadQueue, RecordsOfPage, SyncAbandonedError
+from source_airtable.streams.shared_scan import RECORD_IDS_PER_CALL, SharedScan
+from source_airtable.streams.table_share import TableShare
 
 from source_airtable.config import IncrementalSettings
 from source_airtable.errors import (
@@ -23,12 +29,6 @@ from source_airtable.errors import (
     OffsetExpiredError,
 )
 from source_airtable.schema.json_schema import build_json_schema
-from source_airtable.streams.cursor import StreamCursor
-from source_airtable.streams.failures import StreamFailures
-from source_airtable.streams.packed_ids import unpack_ids
-from source_airtable.streams.read_queue import ReadQueue, RecordsOfPage, SyncAbandonedError
-from source_airtable.streams.shared_scan import RECORD_IDS_PER_CALL, SharedScan
-from source_airtable.streams.table_share import TableShare
 from unit_tests.builders import (
     BASE,
     NAME_FIELD,
@@ -45,11 +45,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from airbyte_cdk.sources.streams.concurrent.partitions.types import QueueItem
+    from source_airtable.streams.shared_scan import SharePartition
+    from source_airtable.streams.table_share import WholeScan
 
     from source_airtable.api.wire_types import FieldId, RecordDict
     from source_airtable.errors import AirtableError
-    from source_airtable.streams.shared_scan import SharePartition
-    from source_airtable.streams.table_share import WholeScan
     from unit_tests.fake_client import FakeClient
 
 NINE, TEN, ELEVEN = (datetime(2026, 11, 18, hour, tzinfo=timezone.utc) for hour in (9, 10, 11))

@@ -13,12 +13,12 @@ from airbyte_cdk.sources.concurrent_source.stream_thread_exception import Stream
 from airbyte_cdk.sources.message import InMemoryMessageRepository
 from airbyte_cdk.sources.streams.concurrent.partitions.types import PartitionCompleteSentinel
 from airbyte_cdk.sources.types import Record
-
 from source_airtable.streams.cursor import StreamCursor
 from source_airtable.streams.failures import StreamFailures
 from source_airtable.streams.read_queue import ReadQueue
 from source_airtable.streams.shared_scan import SharedScan, SharePartition
 from source_airtable.streams.table_share import TableShare
+
 from unit_tests.builders import a_page, a_table, a_table_schema
 from unit_tests.fake_client import FakeClient
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from airbyte_cdk.sources.streams.concurrent.partitions.types import QueueItem
+    from source_airtable.streams.table_share import WholeScan
 
     from source_airtable.api.client import RecordQuery
     from source_airtable.api.wire_types import RecordDict, RecordPage
-    from source_airtable.streams.table_share import WholeScan
 
 LONGEST_WAIT = 10.0
 """Seconds without an item after which a run hangs; only a failing test waits for them."""

@@ -35,10 +35,13 @@ def test_names_that_collide(caplog: pytest.LogCaptureFixture) -> None:
         f"sales_crm/appTwo/contacts/{TABLE}",
         "shop/order_lines/tblOrders",
     ]
-    assert f"contain their base's id, because tables of several bases would have the same name: {names[0]}, {names[1]}." in caplog.text
+    assert "contain their base's id, because tables of several bases" in caplog.text
+    assert caplog.text.rstrip().endswith(f": {names[0]}, {names[1]}.")
 
 
-@pytest.mark.parametrize("settings", [{"add_base_id_to_stream_name": True}, {"stream_names": "ids"}])
+@pytest.mark.parametrize(
+    "settings", [{"add_base_id_to_stream_name": True}, {"stream_names": "ids"}]
+)
 def test_base_ids_that_were_asked_for(
     caplog: pytest.LogCaptureFixture, settings: dict[str, object]
 ) -> None:

@@ -7,6 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from source_airtable.streams.account_rows import RowWriter
+from source_airtable.streams.account_streams import ACCOUNT_STREAMS
+from source_airtable.streams.read_queue import ReadQueue, SyncAbandonedError
+from source_airtable.streams.table_items import LinkShare
+from source_airtable.streams.table_scan import RECORDS_OF_ONE_ROOM, TableScan
 
 from source_airtable.errors import (
     AccessDeniedError,
@@ -18,11 +23,6 @@ from source_airtable.errors import (
     SchemaChangedError,
     TableNotFoundError,
 )
-from source_airtable.streams.account_rows import RowWriter
-from source_airtable.streams.account_streams import ACCOUNT_STREAMS
-from source_airtable.streams.read_queue import ReadQueue, SyncAbandonedError
-from source_airtable.streams.table_items import LinkShare
-from source_airtable.streams.table_scan import RECORDS_OF_ONE_ROOM, TableScan
 from unit_tests.builders import (
     BASE,
     NAME_FIELD,

@@ -11,13 +11,13 @@ from airbyte_cdk.models import SyncMode
 from airbyte_cdk.sources.concurrent_source.stream_thread_exception import StreamThreadException
 from airbyte_cdk.sources.message import InMemoryMessageRepository
 from airbyte_cdk.sources.streams.concurrent.partitions.types import PartitionCompleteSentinel
+from source_airtable.streams.engine_streams import EngineStreams
+from source_airtable.streams.failures import StreamFailures
+from source_airtable.streams.table_stream import TableStream
 
 from source_airtable.config import IncrementalSettings
 from source_airtable.errors import AirtableUnavailableError, OffsetExpiredError
 from source_airtable.schema.json_schema import build_json_schema
-from source_airtable.streams.engine_streams import EngineStreams
-from source_airtable.streams.failures import StreamFailures
-from source_airtable.streams.table_stream import TableStream
 from unit_tests.builders import BASE, TABLE, a_config, a_page, a_record, a_table_stream
 from unit_tests.scans import CountingQueue, a_client, consume, ids_of, unpacked
 
