@@ -342,9 +342,7 @@ def test_failures_are_told_up_to_a_bound(
 ) -> None:
     """The log tells the first failures one by one, and all of them by reason; never an address."""
     caplog.set_level("INFO", "airbyte.source_airtable")
-    photos = [
-        {**PHOTO, "id": f"att{n}", "size": 5e6} for n in range(MOST_FAILURES_LOGGED + 5)
-    ]
+    photos = [{**PHOTO, "id": f"att{n}", "size": 5e6} for n in range(MOST_FAILURES_LOGGED + 5)]
 
     read(client, PHOTO, *photos)
 
