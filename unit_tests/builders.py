@@ -16,21 +16,27 @@ from source_airtable.config import parse_config
 from source_airtable.schema.json_schema import build_json_schema
 from source_airtable.schema.table_schema import parse_table
 from source_airtable.streams.catalog import ACCOUNT_STREAMS
-from source_airtable.streams.table_stream import AccountStream, TableStream
+from source_airtable.streams.stream import Account
+from source_airtable.streams.table import TableStream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from source_airtable.api.client import AirtableClient
     from source_airtable.api.wire_types import BaseDict, RecordDict, RecordPage, TableDict
     from source_airtable.config import Config
     from source_airtable.schema.table_schema import TableSchema
+    from source_airtable.streams.account_stream import AccountStream
 
 TOKEN = "patAbCdEfGhIjKlMn.0123456789abcdef0123456789abcdef"  # noqa: S105 - of no account
 API = "https://api.airtable.com/v0"
 BASE = BaseId("appLkNDICXNqxSDhG")
 TABLE = TableId("tblltp8DGLhqbUmjK")
+RECORD_ID = "recAdw9EjV90xbZ00"
 NAME_FIELD = FieldId("fld1VnoyuotSTyxW1")
 NOTES_FIELD = FieldId("fldoi0c3GaRQJ3xnI")
+CREATED_TIME = "2026-11-17T08:00:00.000Z"
+AS_OF = "2026-11-18T10:00:00.000Z"
 
 
 def a_config(**settings: object) -> Config:
@@ -43,64 +49,100 @@ def a_base(base_id: str = BASE, name: str = "Sales CRM", level: str = "create") 
     return {"id": BaseId(base_id), "name": name, "permissionLevel": level}
 
 
-def a_table(
+def a_field(
+    field_type: str = "singleLineText",
+    *,
+    field_id: str = NAME_FIELD,
+    name: str = "Company Name",
+    **others: object,
+) -> dict[str, Any]:
+    """A field as `GET /v0/meta/bases/{baseId}/tables` describes it."""
+    return {"id": field_id, "name": name, "type": field_type, **others}
+
+
+def a_table_answer(*fields: Mapping[str, Any], **others: object) -> dict[str, Any]:
+    """A table as `GET /v0/meta/bases/{baseId}/tables` describes it; its first field is primary."""
+    return {
+        "id": TABLE,
+        "name": "Contacts",
+        "primaryFieldId": fields[0]["id"] if fields else None,
+        "fields": list(fields),
+        "views": [{"id": "viwQpsuEDqHFqegkp", "name": "Grid view", "type": "grid"}],
+        **others,
+    }
+
+
+def a_text_table(
     table_id: str = TABLE,
     name: str = "Contacts",
     fields: Mapping[str, str] | None = None,
 ) -> TableDict:
-    """A table as `GET /v0/meta/bases/{baseId}/tables` lists it; text fields by id and name."""
+    """A table of text fields, by id and name; without them, of Name and Notes."""
     names = {NAME_FIELD: "Name", NOTES_FIELD: "Notes"} if fields is None else fields
-    return {
-        "id": TableId(table_id),
-        "name": name,
-        "primaryFieldId": NAME_FIELD,
-        "fields": [
-            {"id": FieldId(field_id), "name": name, "type": "singleLineText"}
-            for field_id, name in names.items()
-        ],
-    }
+    declared = [a_field(field_id=one, name=name) for one, name in names.items()]
+    answer = a_table_answer(*declared, id=table_id, name=name, primaryFieldId=NAME_FIELD)
+    return cast("TableDict", answer)
 
 
-def a_record(record_id: str = "recAdw9EjV90xbZ00", **fields: object) -> RecordDict:
-    """A record as Airtable lists it, with cells by field id."""
-    return cast(
-        "RecordDict",
-        {"id": record_id, "createdTime": "2026-11-18T09:00:00.000Z", "fields": fields},
-    )
-
-
-def a_page(*record_ids: str, offset: str | None = None) -> RecordPage:
-    """A page of records without cells; the last page of a list has no offset."""
-    page: dict[str, Any] = {"records": [a_record(record_id) for record_id in record_ids]}
-    if offset is not None:
-        page["offset"] = offset
-    return cast("RecordPage", page)
+def a_table(*fields: Mapping[str, Any], **others: object) -> TableSchema:
+    """A table of these fields, as the connector sees it."""
+    return a_table_schema(table=cast("TableDict", a_table_answer(*fields, **others)))
 
 
 def a_table_schema(base: BaseDict | None = None, table: TableDict | None = None) -> TableSchema:
-    """A table as the connector sees it."""
-    schema = parse_table(base or a_base(), table or a_table())
+    """A declared table of a base, as the connector sees it."""
+    schema = parse_table(base or a_base(), table or a_text_table())
     assert schema is not None
     return schema
 
 
-def a_table_stream(table: TableSchema | None = None, name: str = "contacts") -> TableStream:
-    """A table's stream with the schema that discovery gives it."""
+def a_record(cells: Mapping[str, Any] | None = None, record_id: str = RECORD_ID) -> RecordDict:
+    """A record as Airtable lists it, with cells by field id."""
+    record: Any = {"id": record_id, "createdTime": CREATED_TIME, "fields": dict(cells or {})}
+    return record  # type: ignore[no-any-return]  # ids are plain text here
+
+
+def a_page(*record_ids: str, **others: object) -> RecordPage:
+    """A page of records without cells; the last page of a list has no offset."""
+    return a_page_of(*(a_record(record_id=record_id) for record_id in record_ids), **others)
+
+
+def a_page_of(*records: RecordDict, **others: object) -> RecordPage:
+    """A page of records, with what the client notes of it."""
+    return cast("RecordPage", {"records": list(records), **others})
+
+
+def ids(things: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Give the ids of things that have one, in their order."""
+    return [thing["id"] for thing in things]
+
+
+def a_table_stream(
+    table: TableSchema | None = None, name: str = "contacts", *columns: str, **settings: object
+) -> TableStream:
+    """A table's stream with the columns that discovery gives it, or some of them."""
     table = table or a_table_schema()
-    return TableStream(name, table, build_json_schema(table))
+    config = a_config(**settings)
+    declared = TableStream(name, table, config).get_json_schema()
+    return TableStream(name, table, config, _selected(declared, columns))
 
 
-def an_account_stream(name: str, *columns: str, **how: Any) -> AccountStream:  # noqa: ANN401
-    """A stream of the account with the schema that discovery gives it, or some columns of it."""
-    json_schema = ACCOUNT_STREAMS[name].json_schema(with_tombstones=True)
-    if columns:
-        json_schema["properties"] = {one: json_schema["properties"][one] for one in columns}
-    return AccountStream(name, json_schema, **how)
+def an_account_stream(
+    name: str,
+    *columns: str,
+    account: Account | None = None,
+    client: AirtableClient | None = None,
+    **settings: object,
+) -> AccountStream:
+    """A stream of the account with the columns that discovery gives it, or some of them."""
+    given: Any = (account or Account(), a_config(**settings), client)
+    declared = ACCOUNT_STREAMS[name](*given).get_json_schema()
+    return ACCOUNT_STREAMS[name](*given, _selected(declared, columns))
 
 
-def an_airbyte_account_stream(name: str) -> AirbyteStream:
-    """A stream of the account as the catalog offers it."""
-    return ACCOUNT_STREAMS[name].as_airbyte_stream(with_tombstones=True)
+def _selected(json_schema: dict[str, Any], columns: Sequence[str]) -> dict[str, Any]:
+    properties = json_schema["properties"]
+    return {**json_schema, "properties": {one: properties[one] for one in columns or properties}}
 
 
 def an_airbyte_stream(name: str, table: TableSchema | None = None) -> AirbyteStream:

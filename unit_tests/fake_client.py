@@ -39,12 +39,14 @@ class FakeClient:
         """Bases whose tables are gone after they were listed once."""
         self.record_errors: dict[str, AirtableError] = {}
         """Why the records of a table are refused, by table id."""
-        self.scans: list[Sequence[RecordPage | AirtableError]] = []
-        """What each scan in turn gives, whichever table it is of."""
+        self.scans: list[Sequence[RecordPage | Exception]] = []
+        """What each scan in turn gives, of any table."""
         self.records: dict[str, RecordDict | AirtableError] = {}
         """Single records by id."""
         self.comments: dict[str, Sequence[CommentDict] | AirtableError] = {}
         """The comments of records, by record id."""
+        self.comment_failures: dict[str, list[AirtableError]] = {}
+        """What each list of a record's comments in turn is refused with, before it is given."""
         self.latest_date: datetime | None = None
         self.budget = SimpleNamespace(calls=0, refusals=0, waited_seconds=0.0)
         self.backoff_strategy = SimpleNamespace(retries=0)
@@ -70,7 +72,7 @@ class FakeClient:
             self.schemas[base_id] = []
         return tables
 
-    def get_record_page(self, query: RecordQuery) -> RecordPage:
+    def get_record_page(self, query: RecordQuery, offset: str | None = None) -> RecordPage:
         """Get the first page of a table, which is empty."""
         self.calls.append(f"records {query.table_id} {query.page_size_records}")
         if query.table_id in self.record_errors:
@@ -82,7 +84,7 @@ class FakeClient:
         self.queries.append(query)
         for page in self.scans.pop(0):
             self.calls.append(f"page {query.table_id}")
-            if isinstance(page, AirtableError):
+            if isinstance(page, Exception):
                 raise page
             yield page
 
@@ -97,6 +99,8 @@ class FakeClient:
     def list_comments(self, base_id: str, table_id: str, record_id: str) -> list[CommentDict]:
         """List the comments of a record."""
         self.calls.append(f"comments {record_id}")
+        if self.comment_failures.get(record_id):
+            raise self.comment_failures[record_id].pop(0)
         return list(_or_raise(self.comments[record_id]))
 
 

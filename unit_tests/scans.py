@@ -1,134 +1,168 @@
-"""What tests of scans share: a queue that counts, a client with scripted scans, a consumer."""
+"""What tests of scans share: a queue that waits for nothing, and what a scan puts on it."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airbyte_cdk.sources.concurrent_source.stream_thread_exception import StreamThreadException
-from airbyte_cdk.sources.message import InMemoryMessageRepository
-from airbyte_cdk.sources.types import Record
-
-from source_airtable.records import RecordConverter
-from source_airtable.streams.cursor import StreamCursor
-from source_airtable.streams.failures import StreamFailures
-from source_airtable.streams.incremental import IncrementalShare
-from source_airtable.streams.read_queue import LastRecordOfPage, ReadQueue, RecordsOfPage
-from source_airtable.streams.shared_scan import SharedScan
-from source_airtable.streams.table_scan import TableScan
-from source_airtable.streams.table_share import RecordShare
-from unit_tests.builders import BASE, a_table, a_table_schema, a_table_stream
+from source_airtable.changes.need import WholeTable
+from source_airtable.changes.record_ids import RecordIdSet
+from source_airtable.records import Page
+from source_airtable.sync.page_queue import PageQueue, PageRows, Permit, ReaderFinished
+from source_airtable.sync.scan import TableScan
+from unit_tests.builders import BASE, a_record, a_table_schema, a_text_table
 from unit_tests.fake_client import FakeClient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from airbyte_cdk.sources.streams.concurrent.partitions.types import QueueItem
+    from collections.abc import Iterator, Sequence
 
     from source_airtable.api.wire_types import RecordPage
-    from source_airtable.config import IncrementalSettings
-    from source_airtable.errors import AirtableError
+    from source_airtable.changes.need import Need
     from source_airtable.schema.table_schema import TableSchema
-    from source_airtable.streams.table_share import TableShare
-    from source_airtable.streams.table_stream import TableStream
+    from source_airtable.streams.stream import Reader
+    from source_airtable.sync.page_queue import Item
 
 
-class CountingQueue(ReadQueue):
-    """A queue that waits for nothing, and counts."""
+class RecordingQueue(PageQueue):
+    """Keeps what is put, waits for nothing, and writes rows at once, as a fast main thread does."""
 
     def __init__(self) -> None:
         super().__init__(pages_in_flight=1)
+        self.items: list[Item] = []
+        self.places: list[int] = []
+        """The places of each permit."""
         self.in_flight = 0
-        self.acquired = 0
         self.sleeps: list[float] = []
 
-    def acquire_page(self, room: int = 1) -> int:
-        """Count room out, as much as is wanted."""
-        self.acquired += 1
-        self.in_flight += room
-        return room
+    def acquire(self, places: int = 1) -> Permit:
+        """Give a permit for as many places as are wanted."""
+        self.places.append(places)
+        self.in_flight += places
+        return Permit(self, places)
 
-    def release_page(self, room: int = 1) -> None:
-        """Count room in."""
-        self.in_flight -= room
+    def release(self, places: int) -> None:
+        """Count places back."""
+        self.in_flight -= places
+
+    def put(self, item: Item) -> None:
+        """Keep an item, and release its permit."""
+        self.items.append(item)
+        if isinstance(item, PageRows) and item.permit is not None:
+            item.permit.release()
 
     def sleep(self, seconds: float) -> None:
-        """Note a sleep."""
-        self.sleeps.append(seconds)
+        """Note a wait."""
+        if seconds:
+            self.sleeps.append(seconds)
 
 
-def a_client(*scans: Sequence[RecordPage | AirtableError]) -> FakeClient:
+def a_client(*scans: Sequence[RecordPage | Exception]) -> FakeClient:
     """A client that gives these scans one after the other, and a base with the one table."""
-    client = FakeClient(schemas={BASE: [a_table()]})
+    client = FakeClient(schemas={BASE: [a_text_table()]})
     client.scans = list(scans)
     return client
 
 
-def a_scan(client: FakeClient, queue: ReadQueue, stream: TableStream | None = None) -> TableScan:
-    """A scan of a stream's table, or of the one table, for that stream alone."""
-    stream = stream or a_table_stream()
-    return TableScan(stream.table, [a_record_share(stream)], client.as_client(), queue)
+class Scanned:
+    """What a scan of one table gives its readers, started as a worker starts them."""
+
+    def __init__(
+        self,
+        client: FakeClient,
+        *readers: Reader,
+        need: Need | None = None,
+        table: TableSchema | None = None,
+        queue: RecordingQueue | None = None,
+    ) -> None:
+        self.client = client
+        self.queue = queue or RecordingQueue()
+        needs = {reader.start(client.latest_date) for reader in readers}
+        if need is None:
+            (need,) = needs
+        self.scan = TableScan(
+            table or a_table_schema(), need, readers, client.as_client(), self.queue
+        )
+        self.scan.run()
+
+    @property
+    def ends(self) -> dict[str, ReaderFinished]:
+        """The end of each reader, by stream; a second one of the same stream is a failure."""
+        ends = [item for item in self.queue.items if isinstance(item, ReaderFinished)]
+        by_stream = {end.stream_name: end for end in ends}
+        assert len(by_stream) == len(ends)
+        return by_stream
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """The class of the error of each stream that failed."""
+        return {n: type(end.error).__name__ for n, end in self.ends.items() if end.error}
+
+    @property
+    def words(self) -> list[str]:
+        """The items in order: `a:recA` for a row, `a.` for an end, `a!OSError` for a failure."""
+        words: list[str] = []
+        for item in self.queue.items:
+            if isinstance(item, PageRows):
+                words += [f"{name}:{_id_of(row)}" for name, rows in item.rows for row in rows]
+            elif item.error is None:
+                words.append(f"{item.stream_name}.")
+            else:
+                words.append(f"{item.stream_name}!{type(item.error).__name__}")
+        return words
+
+    def rows(self, stream_name: str = "contacts") -> list[dict[str, Any]]:
+        """The rows of a stream; raises the failure that it ended with."""
+        error = self.ends[stream_name].error
+        if error is not None:
+            raise error
+        return self.rows_so_far(stream_name)
+
+    def rows_so_far(self, stream_name: str = "contacts") -> list[dict[str, Any]]:
+        """The rows of a stream, however it ended."""
+        return [
+            row
+            for item in self.queue.items
+            if isinstance(item, PageRows)
+            for name, rows in item.rows
+            if name == stream_name
+            for row in rows
+        ]
+
+    def ids(self, stream_name: str = "contacts") -> list[str]:
+        """The ids of a stream's rows."""
+        return [_id_of(row) for row in self.rows(stream_name)]
+
+    def state(self, stream_name: str = "contacts") -> Any:  # noqa: ANN401 - JSON
+        """The state that a stream leaves."""
+        return self.ends[stream_name].state
+
+    @property
+    def formulas(self) -> list[str | None]:
+        """The filters that were asked for."""
+        return [query.formula for query in self.client.queries]
 
 
-def a_record_share(stream: TableStream | None = None) -> RecordShare:
-    """The share of a stream that emits all records."""
-    stream = stream or a_table_stream()
-    return RecordShare(
-        stream.name, stream.table, lambda table: RecordConverter(table, stream.json_schema)
-    )
+def _id_of(row: dict[str, Any]) -> str:
+    return str(row.get("_airtable_id") or row.get("id"))
 
 
-def an_incremental_share(
-    stream: TableStream, settings: IncrementalSettings, saved: Mapping[str, Any]
-) -> IncrementalShare:
-    """The share of a stream that emits what changed since a state."""
+class FinishedScan:
+    """What a reader sees of a scan whose last page is over."""
 
-    def build_converter(table: TableSchema) -> RecordConverter:
-        return RecordConverter(table, stream.json_schema)
+    def __init__(self, *lists: Sequence[str], need: Need | None = None) -> None:
+        self.need = need or WholeTable()
+        self.whole_listing: RecordIdSet | None = None
+        self.pauses = 0
+        self._lists = [RecordIdSet(ids) for ids in lists]
 
-    return IncrementalShare(stream.name, stream.table, build_converter, settings, saved)
+    def list_ids(self, *, again: bool = False) -> RecordIdSet:
+        """Give the next list."""
+        return self._lists.pop(0)
 
+    def fetch(self, record_ids: Sequence[str]) -> Iterator[Page]:
+        """Give one page of records without cells."""
+        yield Page([a_record(record_id=record_id) for record_id in record_ids])
 
-def a_shared_scan(
-    client: FakeClient,
-    queue: ReadQueue,
-    *shares: TableShare,
-    table: TableSchema | None = None,
-) -> tuple[SharedScan, list[StreamCursor]]:
-    """A scan of the one table that these shares share, and the cursor of each one."""
-    failures = StreamFailures(may_miss_tables=False)
-    scan = SharedScan(table or a_table_schema(), client.as_client(), queue, failures)
-    cursors = [StreamCursor(share.stream_name, InMemoryMessageRepository()) for share in shares]
-    for share, cursor in zip(shares, cursors, strict=True):
-        scan.add(share.stream_name, partial(_itself, share), cursor)
-    return scan, cursors
-
-
-def _itself(share: TableShare) -> TableShare:
-    return share
-
-
-def unpacked(items: Iterable[QueueItem]) -> Iterator[Record]:
-    """Give records one by one, those of a packed item too; raises what an item says has failed."""
-    for item in items:
-        if isinstance(item, RecordsOfPage):
-            yield from item.records
-        elif isinstance(item, StreamThreadException):
-            raise item.exception
-        elif isinstance(item, Record):
-            yield item
-
-
-def consume(records: Iterable[QueueItem], queue: CountingQueue) -> list[dict[str, Any]]:
-    """Take records as the writer does, which gives the room of their pages back."""
-    taken = []
-    for record in unpacked(records):
-        taken.append(dict(record.data))
-        if isinstance(record, LastRecordOfPage):
-            queue.release_page(record.room)
-    return taken
-
-
-def ids_of(records: Iterable[dict[str, Any]]) -> list[str]:
-    """The ids of records."""
-    return [record["_airtable_id"] for record in records]
+    def sleep(self, seconds: float) -> None:
+        """Count a look at whether the sync is abandoned."""
+        assert seconds == 0
+        self.pauses += 1

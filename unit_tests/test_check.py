@@ -17,7 +17,7 @@ from source_airtable.errors import (
     QuotaExceededError,
     TableNotFoundError,
 )
-from unit_tests.builders import TABLE, a_base, a_config, a_table
+from unit_tests.builders import TABLE, a_base, a_config, a_text_table
 from unit_tests.fake_client import FakeClient
 
 
@@ -27,7 +27,7 @@ def an_account(base_count: int) -> FakeClient:
     return FakeClient(
         bases=[a_base(f"app{name}", f"Base {number}") for number, name in enumerate(names)],
         schemas={
-            f"app{name}": [a_table(f"tbl{name}", f"Table {number}")]
+            f"app{name}": [a_text_table(f"tbl{name}", f"Table {number}")]
             for number, name in enumerate(names)
         },
     )
@@ -75,7 +75,7 @@ def test_listed_bases_are_all_checked() -> None:
 
 def test_one_table_of_each_base() -> None:
     """The check reads one table of a base."""
-    client = FakeClient([a_base()], {a_base()["id"]: [a_table("tblA"), a_table("tblB")]})
+    client = FakeClient([a_base()], {a_base()["id"]: [a_text_table("tblA"), a_text_table("tblB")]})
 
     check(client)
 
@@ -252,7 +252,7 @@ def test_table_of_a_listed_base() -> None:
     """Both settings together select: the table of that name in that base alone."""
     client = FakeClient(
         [a_base("appA", "A"), a_base("appB", "B")],
-        {"appA": [a_table()], "appB": [a_table()]},
+        {"appA": [a_text_table()], "appB": [a_text_table()]},
     )
 
     check(client, base_ids=["B"], table_ids=[TABLE])

@@ -62,6 +62,7 @@ def test_all_settings() -> None:
         "on_missing_table": "skip",
         "num_workers": 2,
         "requests_per_second_per_base": 1,
+        "transfer_attachment_files": True,
         "max_file_megabytes": 12.5,
         "incremental": {
             "method": "created_time",
@@ -245,6 +246,7 @@ def test_complete_settings_are_the_very_same() -> None:
         ("num_workers", 1),
         ("num_workers", 41),
         ("num_workers", 2.5),
+        ("transfer_attachment_files", "zebra"),
         ("max_file_megabytes", "large"),
         ("max_file_megabytes", 0.5),
         ("max_file_megabytes", 5000.5),

@@ -8,22 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from source_airtable.records import RecordConverter
+from source_airtable.records import Page, RecordConverter
 from source_airtable.schema.field_types import json_schema_of
 from source_airtable.schema.json_schema import build_json_schema, name_columns
 from source_airtable.schema.names import SYSTEM_COLUMNS
-from unit_tests.conforming import as_json, nonconformities
-from unit_tests.generated import JSON_VALUES, cells_for, fields
-from unit_tests.tables import (
+from unit_tests.builders import (
     AS_OF,
-    BASE_ID,
+    BASE,
     CREATED_TIME,
     RECORD_ID,
-    TABLE_ID,
     a_field,
     a_record,
     a_table,
 )
+from unit_tests.conforming import as_json, nonconformities
+from unit_tests.generated import JSON_VALUES, cells_for, fields
 
 NAME = a_field()
 RATING = a_field("rating", field_id="flduXcitSIELy995e", name="Priority")
@@ -61,9 +60,15 @@ def a_schema_of(*columns: str, **others: object) -> dict[str, Any]:
     return {"properties": {**{name: properties[name] for name in columns}, **others}}
 
 
+def row_of(converter: RecordConverter, record: Any, as_of: str | None = AS_OF) -> Any:  # noqa: ANN401
+    """Convert one record."""
+    (row,) = converter.rows(Page([record]), as_of)
+    return row
+
+
 def data_of(json_schema: dict[str, Any], cells: dict[str, Any], table: Any = TABLE) -> Any:  # noqa: ANN401
     """Convert one record of a table by a configured schema."""
-    return RecordConverter(table, json_schema).to_record_data(a_record(cells), AS_OF)
+    return row_of(RecordConverter.for_table(table, json_schema), a_record(cells))
 
 
 def test_whole_record() -> None:
@@ -72,8 +77,8 @@ def test_whole_record() -> None:
         "_airtable_id": RECORD_ID,
         "_airtable_created_time": CREATED_TIME,
         "_airtable_table_name": "Contacts",
-        "_airtable_base_id": BASE_ID,
-        "_airtable_table_id": TABLE_ID,
+        "_airtable_base_id": BASE,
+        "_airtable_table_id": TABLE.table_id,
         "_airtable_as_of": AS_OF,
         "_airtable_errors": None,
         "company_name": "Acme Ltd",
@@ -130,7 +135,7 @@ def test_our_name_comes_before_another_fields_own() -> None:
     second = a_field(field_id="fldBBBBBBBBBBBBBB", name="notes_fldAAAAAAAAAAAAAA")
     table = a_table(first, second, a_field(field_id="fldCCCCCCCCCCCCCC", name="notes"))
     column = name_columns(table)[first["id"]]
-    converter = RecordConverter(table, {"properties": {column: {}}})
+    converter = RecordConverter.for_table(table, {"properties": {column: {}}})
 
     assert converter.field_ids == (first["id"],)
 
@@ -202,7 +207,7 @@ def test_deselected_column_is_not_emitted() -> None:
 
 def test_deselected_field_is_not_asked_for() -> None:
     """What is not selected is not requested from Airtable."""
-    converter = RecordConverter(TABLE, a_schema_of("priority", "done"))
+    converter = RecordConverter.for_table(TABLE, a_schema_of("priority", "done"))
 
     assert converter.field_ids == (RATING["id"], DONE["id"])
 
@@ -216,13 +221,15 @@ def test_misfit_of_a_deselected_field_is_private() -> None:
 
 def test_all_selected_asks_for_all() -> None:
     """Where every field is selected, none is named in the request."""
-    assert RecordConverter(TABLE, build_json_schema(TABLE)).field_ids == ()
+    assert RecordConverter.for_table(TABLE, build_json_schema(TABLE)).field_ids == ()
 
 
 def test_one_field_in_two_columns() -> None:
     """A field that feeds two columns of a catalog is asked for once."""
     text = {"type": ["null", "string"]}
-    converter = RecordConverter(TABLE, {"properties": {"company_name": text, "Company Name": text}})
+    converter = RecordConverter.for_table(
+        TABLE, {"properties": {"company_name": text, "Company Name": text}}
+    )
 
     assert converter.field_ids == (NAME["id"],)
 
@@ -237,7 +244,7 @@ def test_one_field_feeds_one_column() -> None:
 
 def test_no_field_selected_asks_for_the_primary_one() -> None:
     """Where no field is selected the primary field is asked for, since none would mean all."""
-    converter = RecordConverter(TABLE, a_schema_of("_airtable_id"))
+    converter = RecordConverter.for_table(TABLE, a_schema_of("_airtable_id"))
 
     assert converter.field_ids == (NAME["id"],)
 
@@ -250,7 +257,7 @@ def test_no_field_selected_emits_no_cell() -> None:
 def test_no_field_selected_of_a_table_without_a_known_primary_one() -> None:
     """Where no field is selected, some field is named in the request even without a primary one."""
     table = a_table(NAME, RATING, primaryFieldId=None)
-    converter = RecordConverter(table, a_schema_of("_airtable_id"))
+    converter = RecordConverter.for_table(table, a_schema_of("_airtable_id"))
 
     assert len(converter.field_ids) == 1
 
@@ -259,7 +266,7 @@ def test_table_without_fields() -> None:
     """A table without fields has nothing to ask for by name."""
     table = a_table()
 
-    assert RecordConverter(table, build_json_schema(table)).field_ids == ()
+    assert RecordConverter.for_table(table, build_json_schema(table)).field_ids == ()
 
 
 def test_column_whose_field_is_gone() -> None:
@@ -271,7 +278,9 @@ def test_column_whose_field_is_gone() -> None:
 
 def test_columns_whose_fields_are_gone_are_told() -> None:
     """Columns whose fields were deleted are known by name."""
-    converter = RecordConverter(a_table(NAME), a_schema_of("company_name", "priority", "files"))
+    converter = RecordConverter.for_table(
+        a_table(NAME), a_schema_of("company_name", "priority", "files")
+    )
 
     assert converter.columns_without_field == ["priority", "files"]
 
@@ -313,27 +322,27 @@ def test_misfits_are_kept_by_column() -> None:
 
 def test_misfits_are_counted() -> None:
     """The cells that did not fit are counted over all records."""
-    converter = RecordConverter(TABLE, build_json_schema(TABLE))
+    converter = RecordConverter.for_table(TABLE, build_json_schema(TABLE))
     for cells in ({RATING["id"]: 4.5, DONE["id"]: 7}, CELLS, {RATING["id"]: "4"}):
-        converter.to_record_data(a_record(cells), AS_OF)
+        row_of(converter, a_record(cells), AS_OF)
 
     assert converter.misfits == 3
 
 
 def test_misfits_are_counted_where_they_are_not_kept() -> None:
     """The count also holds cells for which no column was selected."""
-    converter = RecordConverter(TABLE, a_schema_of("priority"))
-    emitted = converter.to_record_data(a_record({RATING["id"]: 4.5}), AS_OF)
+    converter = RecordConverter.for_table(TABLE, a_schema_of("priority"))
+    emitted = row_of(converter, a_record({RATING["id"]: 4.5}), AS_OF)
 
     assert (emitted, converter.misfits) == ({"priority": None}, 1)
 
 
 def test_misfits_of_one_record_are_not_the_nexts() -> None:
     """A record that fits has no errors after one that does not."""
-    converter = RecordConverter(TABLE, a_schema_of("priority", "_airtable_errors"))
-    converter.to_record_data(a_record({RATING["id"]: 4.5}), AS_OF)
+    converter = RecordConverter.for_table(TABLE, a_schema_of("priority", "_airtable_errors"))
+    row_of(converter, a_record({RATING["id"]: 4.5}), AS_OF)
 
-    assert converter.to_record_data(a_record(), AS_OF)["_airtable_errors"] is None
+    assert row_of(converter, a_record(), AS_OF)["_airtable_errors"] is None
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -341,7 +350,7 @@ def test_keeps_errors(*, kept: bool) -> None:
     """Cells that do not fit are kept if their column is selected."""
     selected = ["company_name", *(["_airtable_errors"] if kept else [])]
 
-    assert kept == RecordConverter(TABLE, a_schema_of(*selected)).keeps_errors
+    assert kept == RecordConverter.for_table(TABLE, a_schema_of(*selected)).layout.keeps_errors
 
 
 @pytest.mark.parametrize("column", [True, None, [], "string"])
@@ -360,17 +369,17 @@ def test_columns_that_are_no_object(properties: object) -> None:
 
 def test_record_without_a_created_time() -> None:
     """A record for which Airtable gives no time of creation has none."""
-    converter = RecordConverter(TABLE, a_schema_of("_airtable_created_time"))
+    converter = RecordConverter.for_table(TABLE, a_schema_of("_airtable_created_time"))
     record: Any = {"id": RECORD_ID, "fields": {}}
 
-    assert converter.to_record_data(record, None) == {"_airtable_created_time": None}
+    assert row_of(converter, record, None) == {"_airtable_created_time": None}
 
 
 def test_unknown_moment() -> None:
     """Where Airtable's clock is unknown, so is the moment of which a record is."""
-    converter = RecordConverter(TABLE, a_schema_of("_airtable_as_of"))
+    converter = RecordConverter.for_table(TABLE, a_schema_of("_airtable_as_of"))
 
-    assert converter.to_record_data(a_record(), None) == {"_airtable_as_of": None}
+    assert row_of(converter, a_record(), None) == {"_airtable_as_of": None}
 
 
 def test_table_renamed_after_discovery() -> None:
@@ -456,7 +465,9 @@ DELETED_AT = "2026-11-18T11:00:00.000Z"
 def test_tombstone() -> None:
     """What stands for a deleted record is its id and when it was found to be gone; else null."""
     json_schema = build_json_schema(TABLE, with_tombstones=True)
-    tombstone = RecordConverter(TABLE, json_schema).to_tombstone(RECORD_ID, DELETED_AT)
+    tombstone = RecordConverter.for_table(TABLE, json_schema).layout.tombstone(
+        RECORD_ID, DELETED_AT
+    )
 
     assert tombstone == {
         **dict.fromkeys(json_schema["properties"]),
@@ -476,7 +487,9 @@ def test_record_that_is_not_deleted() -> None:
 def test_tombstone_conforms() -> None:
     """What stands for a deleted record fits the stream's schema."""
     json_schema = build_json_schema(TABLE, with_tombstones=True)
-    tombstone = RecordConverter(TABLE, json_schema).to_tombstone(RECORD_ID, DELETED_AT)
+    tombstone = RecordConverter.for_table(TABLE, json_schema).layout.tombstone(
+        RECORD_ID, DELETED_AT
+    )
 
     assert nonconformities(tombstone, json_schema) == []
 
@@ -486,14 +499,14 @@ def test_column_of_deletions(*, with_tombstones: bool) -> None:
     """Whether deletions can be told is whether their column is selected."""
     json_schema = build_json_schema(TABLE, with_tombstones=with_tombstones)
 
-    assert RecordConverter(TABLE, json_schema).has_tombstones is with_tombstones
+    assert RecordConverter.for_table(TABLE, json_schema).layout.has_tombstones is with_tombstones
 
 
 def test_columns_know_their_field() -> None:
     """Each column has the field that feeds it and its configured schema, in the schema's order."""
     json_schema = a_schema_of("priority", "company_name")
 
-    columns = RecordConverter(TABLE, json_schema).columns
+    columns = RecordConverter.for_table(TABLE, json_schema).columns
 
     assert [(column.field["id"], column.json_schema) for column in columns] == [
         (RATING["id"], json_schema["properties"]["priority"]),

@@ -25,7 +25,7 @@ _Part = TypeVar("_Part")
 # States that stand for "no cursor": of a full refresh, of Airbyte's own connector, of PyAirbyte.
 _PLACEHOLDERS = ("__ab_no_cursor_state_message", "__ab_full_refresh_sync_complete")
 
-_UNPACK: dict[object, Callable[[str], RecordIdSet]] = {
+_UNPACK: Mapping[int, Callable[[str], RecordIdSet]] = {
     VERSION: unpack_ids,
     version_1.VERSION: version_1.unpack_ids,
 }
@@ -93,7 +93,7 @@ def parse_state(saved: Mapping[str, Any]) -> SavedState:
         return SavedState()
     if any(name in saved for name in _PLACEHOLDERS):
         return SavedState(problem="the last sync was a full refresh, which leaves no cursor")
-    unpack = _UNPACK.get(saved.get("version"))
+    unpack = unpacker_of(saved)
     if unpack is None:
         return SavedState(problem="this connector did not write the saved state")
     if saved.get("version") == version_1.VERSION:
@@ -111,6 +111,12 @@ def parse_state(saved: Mapping[str, Any]) -> SavedState:
         recent_ids=parts.read("recent_ids", lambda packed: unpack(_text(packed))),
     )
     return SavedState(state, "the saved state is damaged" if parts.are_damaged else None)
+
+
+def unpacker_of(saved: Mapping[str, Any]) -> Callable[[str], RecordIdSet] | None:
+    """Give what reads the packed ids of a state; None where its version is unknown."""
+    version = saved.get("version")
+    return _UNPACK.get(version) if isinstance(version, int) else None
 
 
 class _Parts:

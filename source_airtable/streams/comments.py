@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from source_airtable.api.client import RecordQuery
 from source_airtable.api.scopes import COMMENTS_SCOPE, RECORDS_SCOPE, SCHEMA_SCOPE
-from source_airtable.changes import version_1
 from source_airtable.changes.moments import parse_utc_text, to_utc_text
 from source_airtable.changes.need import WholeTable
-from source_airtable.changes.record_ids import pack_ids, unpack_ids
-from source_airtable.changes.state import VERSION
+from source_airtable.changes.record_ids import pack_ids
+from source_airtable.changes.state import VERSION, unpacker_of
 from source_airtable.errors import AccessDeniedError, MissingScopeError, OffsetExpiredError
 from source_airtable.schema.field_types import DATE_TIME, OBJECT, TEXT
 from source_airtable.streams.account_stream import (
@@ -221,9 +220,7 @@ class CommentReader(Reader):
 
 def parse_counts(saved: Mapping[str, Any]) -> dict[str, int]:
     """Read the numbers of comments that a state holds; none where it is of no use."""
-    unpack = {VERSION: unpack_ids, version_1.VERSION: version_1.unpack_ids}.get(
-        saved.get("version", 0)
-    )
+    unpack = unpacker_of(saved)
     packed = saved.get("commented")
     if unpack is None or not isinstance(packed, Mapping):
         return {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -97,9 +97,8 @@ def test_every_page_is_given(client: AirtableClient, airtable: requests_mock.Moc
     pages = [a_page("recA", offset="itrA/recA"), a_page(offset="itrA/recB"), a_page("recC")]
     airtable.get(RECORDS, [{"json": page} for page in pages])
 
-    given = [
-        {name: page[name] for name in page if name != "size_bytes"} for page in pages_of(client)
-    ]
+    noted = ("size_bytes", "answered_at")
+    given = [{name: page[name] for name in page if name not in noted} for page in pages_of(client)]
 
     assert given == pages
 
@@ -302,6 +301,23 @@ def test_date_is_noted(client: AirtableClient, airtable: requests_mock.Mocker) -
     assert client.latest_date == datetime(2026, 11, 18, 10, tzinfo=timezone.utc)
 
 
+def test_date_of_each_page(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
+    """Each page carries its own Date; one without a usable Date carries none."""
+    airtable.get(
+        RECORDS,
+        [
+            {"json": a_page("recA", offset="itrA/recA"), "headers": {"Date": TEN_OCLOCK}},
+            {"json": a_page("recB", offset="itrA/recB"), "headers": {"Date": "yesterday"}},
+            {"json": a_page("recC"), "headers": {"Date": "Wed, 18 Nov 2026 10:00:07 GMT"}},
+        ],
+    )
+
+    moments = [page["answered_at"] for page in pages_of(client)]
+
+    ten = datetime(2026, 11, 18, 10, tzinfo=timezone.utc)
+    assert moments == [ten, None, ten + timedelta(seconds=7)]
+
+
 @pytest.mark.parametrize("headers", [{}, {"Date": "yesterday"}, {"Date": ""}])
 def test_no_usable_date(
     client: AirtableClient, airtable: requests_mock.Mocker, headers: dict[str, str]
@@ -369,7 +385,7 @@ def test_malformed_list(client: AirtableClient, airtable: requests_mock.Mocker, 
 
 def test_half_an_emoji(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
     """Half an emoji in a cell becomes a replacement character, and the page is intact."""
-    records = [a_record("recA", fldA="\ud83d"), a_record("recB", fldA="😀")]
+    records = [a_record({"fldA": "\ud83d"}, "recA"), a_record({"fldA": "😀"}, "recB")]
     airtable.get(RECORDS, text=json.dumps({"records": records}))
 
     page = client.get_record_page(a_query())

@@ -64,7 +64,7 @@ def test_succeeding_call(
     airtable.get(
         f"{API}/{BASE}/{TABLE}",
         [
-            {"json": {"records": [a_record(**{NAME_FIELD: CELL})], "offset": "itrA/recA"}},
+            {"json": {"records": [a_record({NAME_FIELD: CELL})], "offset": "itrA/recA"}},
             {"status_code": 500, "text": CELL},
             {"json": {"records": []}},
         ],

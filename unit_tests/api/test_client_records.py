@@ -24,7 +24,7 @@ COMMENTS = f"{RECORD_URL}/comments"
 
 def test_record(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
     """A record is asked for with its cells by field id."""
-    airtable.get(RECORD_URL, json=a_record(RECORD, fld1="Ada"))
+    airtable.get(RECORD_URL, json=a_record({"fld1": "Ada"}, RECORD))
 
     record = client.get_record(BASE, TABLE, RECORD)
 

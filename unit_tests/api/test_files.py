@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
 from source_airtable.api.files import TOO_LARGE, TRIES, FileDownload, FileUnavailableError
+from source_airtable.errors import DiskFullError
 from unit_tests.file_server import Answer, FileServer
 
 if TYPE_CHECKING:
@@ -20,13 +23,15 @@ PHOTO = b"photo" * 100
 CUT = Answer(content=PHOTO[:50], declared_bytes=len(PHOTO))
 WHOLE = Answer(content=PHOTO)
 
-pytestmark = pytest.mark.usefixtures("clock")
-
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """The path of the file, in a folder that does not exist yet."""
     return tmp_path / "attachments" / "photo.png"
+
+
+def no_sleep(seconds: float) -> None:
+    """Wait for nothing."""
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -37,7 +42,7 @@ def files_in(folder: Path) -> list[Path]:
 def test_download(path: Path) -> None:
     """The download makes the folder, writes the file and returns its size."""
     with FileServer(WHOLE) as server:
-        written = FileDownload(MANY).download(server.url, path)
+        written = FileDownload(MANY, no_sleep).download(server.url, path)
 
     assert (written, path.read_bytes()) == (len(PHOTO), PHOTO)
 
@@ -45,7 +50,7 @@ def test_download(path: Path) -> None:
 def test_token_is_not_sent(path: Path) -> None:
     """A request to a file server has the connector's name and no token."""
     with FileServer(WHOLE) as server:
-        FileDownload(MANY).download(server.url, path)
+        FileDownload(MANY, no_sleep).download(server.url, path)
 
     assert server.requests[0]["User-Agent"].startswith("source-airtable/")
     assert "Authorization" not in server.requests[0]
@@ -54,7 +59,7 @@ def test_token_is_not_sent(path: Path) -> None:
 def test_empty_file(path: Path) -> None:
     """A file may be empty."""
     with FileServer(Answer()) as server:
-        assert FileDownload(MANY).download(server.url, path) == 0
+        assert FileDownload(MANY, no_sleep).download(server.url, path) == 0
 
     assert path.read_bytes() == b""
 
@@ -67,7 +72,7 @@ FAILURES = (Answer(429), Answer(500), Answer(503), CUT)
 def test_failure_that_passes(path: Path, first: Answer, second: Answer) -> None:
     """The third request may succeed, and nothing of the others stays."""
     with FileServer(first, second, WHOLE) as server:
-        FileDownload(MANY).download(server.url, path)
+        FileDownload(MANY, no_sleep).download(server.url, path)
 
     assert (len(server.requests), path.read_bytes()) == (TRIES, PHOTO)
 
@@ -76,9 +81,9 @@ def test_pauses(path: Path, clock: FakeClock) -> None:
     """The waits for a busy file server take seconds, not the hours that it asks for."""
     busy = Answer(503, headers={"Retry-After": "7200"})
     with FileServer(busy) as server, pytest.raises(FileUnavailableError):
-        FileDownload(MANY).download(server.url, path)
+        FileDownload(MANY, clock.sleep).download(server.url, path)
 
-    assert 0 < clock.slept_seconds < 10
+    assert clock.slept_seconds == 1 + 2
 
 
 @pytest.mark.parametrize("first", FAILURES)
@@ -88,7 +93,7 @@ def test_most_requests(path: Path, first: Answer, second: Answer, third: Answer)
     """A file costs three requests at most, whichever way each of them fails."""
     answers = (first, second, third, WHOLE)
     with FileServer(*answers) as server, pytest.raises(FileUnavailableError):
-        FileDownload(MANY).download(server.url, path)
+        FileDownload(MANY, no_sleep).download(server.url, path)
 
     assert len(server.requests) == TRIES
 
@@ -97,7 +102,7 @@ def test_most_requests(path: Path, first: Answer, second: Answer, third: Answer)
 def test_failure_that_stays(path: Path, status: int) -> None:
     """If a file server keeps failing, the error gives its status."""
     with FileServer(Answer(status)) as server, pytest.raises(FileUnavailableError) as one:
-        FileDownload(MANY).download(server.url, path)
+        FileDownload(MANY, no_sleep).download(server.url, path)
 
     assert str(one.value) == f"the file server answers {status}"
     assert len(server.requests) == TRIES
@@ -108,7 +113,7 @@ def test_failure_that_stays(path: Path, status: int) -> None:
 def test_connection_that_is_cut_again_and_again(path: Path) -> None:
     """A file that never arrives whole leaves nothing on the disk."""
     with FileServer(CUT) as server, pytest.raises(FileUnavailableError) as raised:
-        FileDownload(MANY).download(server.url, path)
+        FileDownload(MANY, no_sleep).download(server.url, path)
 
     assert len(server.requests) == TRIES
     assert str(raised.value) == "the download failed (ChunkedEncodingError)"
@@ -129,7 +134,7 @@ def test_connection_that_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(socket.socket, "connect", counted)
 
     with pytest.raises(FileUnavailableError) as raised:
-        FileDownload(MANY).download(f"http://127.0.0.1:{port}/secret", path)
+        FileDownload(MANY, no_sleep).download(f"http://127.0.0.1:{port}/secret", path)
 
     assert len(tries) == TRIES
     assert str(raised.value) == "the download failed (ConnectionError)"
@@ -140,7 +145,7 @@ def test_connection_that_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_address_that_has_expired(path: Path, status: int) -> None:
     """A refusal of an expired URL gets no further try. A new URL may help."""
     with FileServer(Answer(status)) as server, pytest.raises(FileUnavailableError) as raised:
-        FileDownload(MANY).download(server.url, path)
+        FileDownload(MANY, no_sleep).download(server.url, path)
 
     assert raised.value.may_have_expired
     assert len(server.requests) == 1
@@ -151,7 +156,7 @@ def test_address_that_has_expired(path: Path, status: int) -> None:
 def test_other_refusal(path: Path, status: int) -> None:
     """A new URL does not help against other refusals."""
     with FileServer(Answer(status)) as server, pytest.raises(FileUnavailableError) as raised:
-        FileDownload(MANY).download(server.url, path)
+        FileDownload(MANY, no_sleep).download(server.url, path)
 
     assert not raised.value.may_have_expired
 
@@ -161,10 +166,10 @@ def test_bound_of_size(path: Path, most_bytes: int, *, fits: bool) -> None:
     """A file of the largest size is written. A larger one leaves nothing."""
     with FileServer(WHOLE) as server:
         if fits:
-            assert FileDownload(most_bytes).download(server.url, path) == most_bytes
+            assert FileDownload(most_bytes, no_sleep).download(server.url, path) == most_bytes
         else:
             with pytest.raises(FileUnavailableError, match=TOO_LARGE):
-                FileDownload(most_bytes).download(server.url, path)
+                FileDownload(most_bytes, no_sleep).download(server.url, path)
 
     assert len(server.requests) == 1
     assert bool(files_in(path.parent)) is fits
@@ -173,16 +178,39 @@ def test_bound_of_size(path: Path, most_bytes: int, *, fits: bool) -> None:
 def test_address_that_is_none(path: Path) -> None:
     """An invalid URL fails as a failed download."""
     with pytest.raises(FileUnavailableError, match=r"the download failed \(InvalidURL\)"):
-        FileDownload(MANY).download("http://", path)
+        FileDownload(MANY, no_sleep).download("http://", path)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://{'x' * 64}.example/secret",
+        "https://.secret/",
+        "https://[secret/",
+        "http://\u2100secret.example/",
+        "http://exa mple/secret",
+        "ftp://secret.example/",
+        "secret",
+        "",
+    ],
+    ids=["long label", "empty label", "half an IPv6", "IDNA", "blank", "scheme", "path", "empty"],
+)
+def test_malformed_url(path: Path, url: str) -> None:
+    """A URL that no request can be sent to is this file's own failure, without the URL."""
+    with pytest.raises(FileUnavailableError, match=r"^the download failed \(\w+\)$") as caught:
+        FileDownload(MANY, no_sleep).download(url, path)
+
+    assert "secret" not in str(caught.value)
+    assert files_in(path.parent) == []
 
 
 def test_nothing_is_told_of_the_address(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Neither the error nor the log contains a file's URL or name."""
     caplog.set_level("INFO")
     with FileServer(Answer(500)) as server, pytest.raises(FileUnavailableError) as failed:
-        FileDownload(MANY).download(server.url, path)
+        FileDownload(MANY, no_sleep).download(server.url, path)
     with FileServer(CUT) as server, pytest.raises(FileUnavailableError) as cut:
-        FileDownload(MANY).download(server.url, path)
+        FileDownload(MANY, no_sleep).download(server.url, path)
 
     assert "secret" not in f"{failed.value}{cut.value}"
     assert cut.value.__cause__ is None
@@ -196,36 +224,68 @@ class AbandonedError(Exception):
 def test_abandoned_download(path: Path) -> None:
     """A download that is stopped leaves nothing."""
 
-    def pulse() -> None:
+    def abandon(seconds: float) -> None:
+        assert seconds == 0
         raise AbandonedError
 
     with FileServer(WHOLE) as server, pytest.raises(AbandonedError):
-        FileDownload(MANY, pulse).download(server.url, path)
+        FileDownload(MANY, abandon).download(server.url, path)
 
     assert len(server.requests) == 1
     assert files_in(path.parent) == []
 
 
-def test_abandoned_wait(path: Path, clock: FakeClock) -> None:
-    """A download that is stopped does not finish its wait."""
-    pulses = iter([None, None])
+def test_abandoned_wait(path: Path) -> None:
+    """A download that is stopped while it waits makes no further request."""
 
-    def pulse() -> None:
-        if next(pulses, AbandonedError) is AbandonedError:
+    def abandon(seconds: float) -> None:
+        if seconds:
             raise AbandonedError
 
     with FileServer(Answer(503), WHOLE) as server, pytest.raises(AbandonedError):
-        FileDownload(MANY, pulse).download(server.url, path)
+        FileDownload(MANY, abandon).download(server.url, path)
 
     assert len(server.requests) == 1
-    assert clock.slept_seconds < 1
+
+
+class FullDisk(io.BytesIO):
+    """A file on a disk without room."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__()
+        self._code = code
+
+    def write(self, content: object) -> int:
+        """Fail."""
+        raise OSError(self._code, "no room", "/staging/secret")
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """A full disk ends the stream at once, because no other file would fit either."""
+    monkeypatch.setattr(type(path), "open", lambda *_: FullDisk(code))
+    with FileServer(WHOLE) as server, pytest.raises(DiskFullError) as caught:
+        FileDownload(MANY, no_sleep).download(server.url, path)
+
+    assert len(server.requests) == 1
+    assert caught.value.facts == {"reason": "no room"}
+
+
+def test_other_failure_of_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fails in another way fails this file alone."""
+    monkeypatch.setattr(type(path), "open", lambda *_: FullDisk(errno.EIO))
+    with FileServer(WHOLE) as server, pytest.raises(FileUnavailableError) as caught:
+        FileDownload(MANY, no_sleep).download(server.url, path)
+
+    assert str(caught.value) == "it could not be written (no room)"
+    assert len(server.requests) == 1
 
 
 def test_place_that_cannot_be_written(path: Path) -> None:
     """If the disk refuses a file, the error contains no path."""
     path.parent.write_text("a file in the folder's place", "utf-8")
     with FileServer(WHOLE) as server, pytest.raises(FileUnavailableError) as caught:
-        FileDownload(MANY).download(server.url, path)
+        FileDownload(MANY, no_sleep).download(server.url, path)
 
     assert str(caught.value).startswith("it could not be written (")
     assert str(path.parent) not in str(caught.value)

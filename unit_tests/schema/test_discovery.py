@@ -25,9 +25,8 @@ from source_airtable.schema.discovery import (
     select,
     table_id_and_name,
 )
-from unit_tests.builders import TOKEN, a_config
+from unit_tests.builders import TOKEN, a_config, a_field, a_table_answer
 from unit_tests.fake_client import FakeClient
-from unit_tests.tables import a_field, a_table_answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

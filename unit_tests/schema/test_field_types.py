@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from source_airtable.records import RecordConverter
+from source_airtable.records import Page, RecordConverter
 from source_airtable.schema.field_types import FIELD_TYPES, UNKNOWN_TYPE, json_schema_of, row_of
 from source_airtable.schema.json_schema import build_json_schema
+from unit_tests.builders import AS_OF, a_record, a_table
 from unit_tests.conforming import as_json, nonconformities
 from unit_tests.field_type_samples import CELLS, SAMPLES, VARIANTS
-from unit_tests.tables import AS_OF, a_record, a_table
 
 ROWS = [*FIELD_TYPES.values(), UNKNOWN_TYPE]
 UNDOCUMENTED = {"manualSort", UNKNOWN_TYPE.name}
@@ -25,9 +25,9 @@ every_cell = pytest.mark.parametrize(("variant", "sample"), CELLS.values(), ids=
 def record_data_of(variant: dict[str, Any], cells: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Convert a record of a table with one field. Return the name of the column and the data."""
     table = a_table(variant["field"])
-    converter = RecordConverter(table, build_json_schema(table))
+    converter = RecordConverter.for_table(table, build_json_schema(table))
     (column,) = converter.columns
-    return column.name, converter.to_record_data(a_record(cells), AS_OF)
+    return column.name, converter.rows(Page([a_record(cells)]), AS_OF)[0]
 
 
 def lookup_of(result: dict[str, Any], times: int) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from source_airtable.schema.json_schema import (
 )
 from source_airtable.schema.system_columns import DELETED_AT_COLUMN
 from source_airtable.schema.system_columns import SYSTEM_COLUMNS as ALL_SYSTEM_COLUMNS
+from unit_tests.builders import BASE, TABLE, a_field, a_table
 from unit_tests.field_type_samples import VARIANTS
 from unit_tests.generated import FIELD_NAMES, JSON_VALUES, airtable_ids, fields
-from unit_tests.tables import BASE_ID, TABLE_ID, a_field, a_table
 
 if TYPE_CHECKING:
     from source_airtable.schema.table_schema import TableSchema
@@ -83,7 +83,7 @@ def test_stream_carries_its_ids() -> None:
     """The stream's schema says which table it is of, for the day on which it is renamed."""
     json_schema = build_json_schema(a_table(NAME))
 
-    assert json_schema[ANNOTATION] == {"base_id": BASE_ID, "table_id": TABLE_ID}
+    assert json_schema[ANNOTATION] == {"base_id": BASE, "table_id": TABLE}
 
 
 def test_columns_are_system_columns_and_fields() -> None:

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 
 from source_airtable.schema.field_types import json_schema_of
 from source_airtable.schema.table_schema import parse_table
+from unit_tests.builders import BASE, TABLE, a_field, a_table, a_table_answer, ids
 from unit_tests.field_type_samples import VARIANTS
 from unit_tests.generated import JSON_VALUES
-from unit_tests.tables import BASE_ID, TABLE_ID, a_field, a_table, a_table_answer, ids
 
 NAME = a_field()
 EMAIL = a_field("email", field_id="fldE7HaB2vir3yxCY", name="E-mail")
@@ -19,7 +19,7 @@ EMAIL = a_field("email", field_id="fldE7HaB2vir3yxCY", name="E-mail")
 
 def test_table_is_known_by_both_ids() -> None:
     """The ids of base and table identify a table. Copies of bases keep the ids of tables."""
-    assert a_table(NAME).key == (BASE_ID, TABLE_ID)
+    assert a_table(NAME).key == (BASE, TABLE)
 
 
 def test_names_are_airtables() -> None:
@@ -154,17 +154,17 @@ def test_table_without_an_id(table_id: object) -> None:
     """A table without an id is ignored, because its records cannot be read."""
     answer: Any = a_table_answer(NAME, id=table_id)
 
-    assert parse_table({"id": BASE_ID}, answer) is None
+    assert parse_table({"id": BASE}, answer) is None
 
 
 @pytest.mark.parametrize("name", [None, ""])
 def test_base_and_table_without_a_name(name: Any) -> None:  # noqa: ANN401 - malformed
     """Without names, base and table have their ids as names."""
     answer: Any = a_table_answer(NAME, name=name)
-    table = parse_table({"id": BASE_ID, "name": name}, answer)
+    table = parse_table({"id": BASE, "name": name}, answer)
 
     assert table is not None
-    assert (table.base_name, table.table_name) == (BASE_ID, TABLE_ID)
+    assert (table.base_name, table.table_name) == (BASE, TABLE)
 
 
 @pytest.mark.parametrize("fields", [None, {}, "fields", 7])
@@ -210,7 +210,7 @@ def test_any_answer_is_read(name: object, fields: object, primary: object) -> No
     """Any JSON object with an id parses as a table."""
     table = a_table(name=name, fields=fields, primaryFieldId=primary)
 
-    assert (table.table_id, type(table.table_name)) == (TABLE_ID, str)
+    assert (table.table_id, type(table.table_name)) == (TABLE, str)
 
 
 @pytest.mark.parametrize("keep", [True, False])
@@ -218,7 +218,7 @@ def test_table_as_declared(*, keep: bool) -> None:
     """Airtable's whole description of a table is kept if the caller asks for it."""
     answer: Any = a_table_answer(a_field(options={"color": "blue"}), description="People")
 
-    table = parse_table({"id": BASE_ID, "name": "Sales CRM"}, answer, keep_declared=keep)
+    table = parse_table({"id": BASE, "name": "Sales CRM"}, answer, keep_declared=keep)
 
     assert table is not None
     assert table.declared == (answer if keep else None)

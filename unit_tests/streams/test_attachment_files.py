@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-import io
+import gc
 import string
 import threading
-from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import example, given
@@ -19,37 +17,45 @@ from source_airtable.api.files import FILES_AT_A_TIME, TOO_LARGE, FileUnavailabl
 from source_airtable.errors import (
     AccessDeniedError,
     AirtableUnavailableError,
+    DiskFullError,
     InvalidTokenError,
     QuotaExceededError,
 )
+from source_airtable.records import Page
 from source_airtable.streams import attachment_files
-from source_airtable.streams.account_rows import RowWriter
 from source_airtable.streams.attachment_files import (
     LONGEST_FILE_NAME_BYTES,
-    MOST_FAILURES_TOLD,
-    AttachmentFileShare,
+    MOST_FAILURES_LOGGED,
+    AttachmentFileReader,
     _path_of,
     _to_file_name,
 )
-from source_airtable.streams.read_queue import LastRecordOfPage, ReadQueue, SyncAbandonedError
-from source_airtable.streams.table_scan import TableScan
-from unit_tests.builders import an_account_stream
+from source_airtable.streams.stream import FileRow, ReadRequest
+from source_airtable.sync.page_queue import PageRows, SyncAbandonedError
+from unit_tests.builders import (
+    BASE,
+    RECORD_ID,
+    TABLE,
+    a_field,
+    a_page_of,
+    a_record,
+    a_table,
+    an_account_stream,
+)
 from unit_tests.fake_client import FakeClient
-from unit_tests.scans import CountingQueue, consume
-from unit_tests.tables import BASE_ID, RECORD_ID, TABLE_ID, a_field, a_record, a_table
+from unit_tests.scans import FinishedScan, Scanned, a_client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from airbyte_cdk.sources.types import Record
+    from airbyte_cdk.models import AirbyteRecordMessageFileReference
 
-    from source_airtable.api.files import FileDownload
     from source_airtable.errors import AirtableError
 
 FILES = a_field("multipleAttachments", field_id="fldFiles000000000", name="Files")
 MORE_FILES = a_field("multipleAttachments", field_id="fldMoreFiles00000", name="More")
-TABLE = a_table(FILES, MORE_FILES)
+PHOTOS = a_table(FILES, MORE_FILES)
 TEN = datetime(2026, 11, 18, 10, tzinfo=timezone.utc)
 PHOTO: Any = {"id": "attA", "filename": "photo.png", "size": 7, "url": "https://files/a"}
 
@@ -57,13 +63,11 @@ PHOTO: Any = {"id": "attA", "filename": "photo.png", "size": 7, "url": "https://
 class FakeDownload:
     """Downloads that write a few bytes, or raise what an address is to raise."""
 
-    def __init__(self, most_bytes: float = 1000) -> None:
-        self.most_bytes = most_bytes
+    def __init__(self) -> None:
         self.failures: dict[str, Exception] = {}
         """What becomes of an address."""
         self.urls: list[str] = []
         self.paths: list[Path] = []
-        self.pulse: Callable[[], object] = lambda: None
         self._lock = threading.Lock()
 
     def download(self, url: str, path: Path) -> int:
@@ -85,9 +89,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def files() -> FakeDownload:
+def files(monkeypatch: pytest.MonkeyPatch) -> FakeDownload:
     """Downloads that all succeed."""
-    return FakeDownload()
+    files = FakeDownload()
+    monkeypatch.setattr(attachment_files, "FileDownload", lambda *_: files)
+    return files
 
 
 @pytest.fixture
@@ -98,76 +104,87 @@ def client() -> FakeClient:
     return client
 
 
-def a_share(client: FakeClient, files: FakeDownload, *columns: str) -> AttachmentFileShare:
-    """The share of the stream in the scan of one table."""
-    writer = RowWriter("attachments", an_account_stream("attachments", *columns).json_schema)
-    download = cast("FileDownload", files)
-    return AttachmentFileShare("attachments", TABLE, writer, client.as_client(), download)
+def a_reader(client: FakeClient, *columns: str) -> AttachmentFileReader:
+    """What reads the files of the one table, up to a megabyte each."""
+    stream = an_account_stream(
+        "attachment_files", *columns, client=client.as_client(), max_file_megabytes=1
+    )
+    reader = stream.reader(PHOTOS, ReadRequest())
+    assert isinstance(reader, AttachmentFileReader)
+    return reader
 
 
-def finish(share: AttachmentFileShare, queue: ReadQueue | None = None) -> list[Record]:
-    """What the share emits when the scan is over."""
-    with closing(share):
-        return list(share.finish(a_scan(share, queue or CountingQueue())))
+def some_photos(count: int) -> list[Any]:
+    """So many attachments."""
+    return [{**PHOTO, "id": f"att{n}", "url": f"https://files/{n}"} for n in range(count)]
 
 
-def a_scan(share: AttachmentFileShare, queue: ReadQueue) -> TableScan:
-    """The table's scan, which is over."""
-    return TableScan(TABLE, [share], FakeClient().as_client(), queue)
+def a_reader_of(client: FakeClient, count: int) -> AttachmentFileReader:
+    """A reader that found so many attachments."""
+    reader = a_reader(client)
+    reader.rows(a_page({FILES["id"]: some_photos(count)}))
+    return reader
 
 
-def a_share_of(client: FakeClient, files: FakeDownload, count: int) -> AttachmentFileShare:
-    """A share that found so many attachments."""
-    photos = [{**PHOTO, "id": f"att{n}", "url": f"https://files/{n}"} for n in range(count)]
-    share = a_share(client, files)
-    share.rows_of([a_record({FILES["id"]: photos})])
-    return share
+def a_page(cells: Mapping[str, Any]) -> Page:
+    """A page of one record, as Airtable gave it at ten o'clock."""
+    return Page([a_record(cells)], TEN)
+
+
+def finish(reader: AttachmentFileReader) -> list[dict[str, Any]]:
+    """What the reader emits when the scan is over."""
+    return [row for rows in reader.finish(FinishedScan()) for row in rows]
 
 
 def read(
-    client: FakeClient, files: FakeDownload, *attachments: object, columns: tuple[str, ...] = ()
-) -> list[Record]:
+    client: FakeClient, *attachments: object, columns: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
     """What the stream emits for one record with these attachments."""
-    share = a_share(client, files, *columns)
-    assert share.rows_of([a_record({FILES["id"]: list(attachments)})]) == []
-    return finish(share)
+    reader = a_reader(client, *columns)
+    assert reader.rows(a_page({FILES["id"]: list(attachments)})) == []
+    return finish(reader)
 
 
-def errors_of(records: list[Record]) -> list[str | None]:
+def file_of(row: dict[str, Any]) -> AirbyteRecordMessageFileReference:
+    """The file that comes with a row."""
+    assert isinstance(row, FileRow)
+    return row.file
+
+
+def errors_of(rows: list[dict[str, Any]]) -> list[str | None]:
     """Why records have no file."""
-    return [record.data["file_error"] for record in records]
+    return [row["file_error"] for row in rows]
 
 
 def test_file(client: FakeClient, files: FakeDownload, folder: Path) -> None:
     """A row comes with its file, whose place is told in full and from the folder on."""
-    (record,) = read(client, files, PHOTO)
+    (record,) = read(client, PHOTO)
 
-    relative = f"attachments/{BASE_ID}/{TABLE_ID}/{RECORD_ID}/{FILES['id']}/attA/photo.png"
-    assert record.file_reference is not None
-    assert record.file_reference.source_file_relative_path == relative
-    assert record.file_reference.staging_file_url == str(folder / relative)
-    assert record.file_reference.file_size_bytes == 7
+    relative = f"attachment_files/{BASE}/{TABLE}/{RECORD_ID}/{FILES['id']}/attA/photo.png"
+    assert file_of(record).source_file_relative_path == relative
+    assert file_of(record).staging_file_url == str(folder / relative)
+    assert file_of(record).file_size_bytes == 7
     assert (folder / relative).read_bytes() == b"content"
-    assert (record.data["url"], record.data["file_error"]) == ("https://files/a", None)
+    assert (record["url"], record["file_error"]) == ("https://files/a", None)
 
 
 def test_many_files(client: FakeClient, files: FakeDownload) -> None:
     """Rows come in the scan's order, however many there are."""
-    photos = [{**PHOTO, "id": f"att{n}", "url": f"https://files/{n}"} for n in range(50)]
+    photos = some_photos(50)
 
-    records = read(client, files, *photos)
+    records = read(client, *photos)
 
-    assert [record.data["id"] for record in records] == [photo["id"] for photo in photos]
-    assert all(record.file_reference for record in records)
+    assert [record["id"] for record in records] == [photo["id"] for photo in photos]
+    assert all(isinstance(record, FileRow) for record in records)
     assert sorted(files.urls) == sorted(photo["url"] for photo in photos)
 
 
 def test_attachment_of_two_cells(client: FakeClient, files: FakeDownload) -> None:
     """An attachment that stands in two cells of a record has two files, as it has two rows."""
-    share = a_share(client, files)
-    share.rows_of([a_record({FILES["id"]: [PHOTO], MORE_FILES["id"]: [PHOTO]})])
+    reader = a_reader(client)
+    reader.rows(a_page({FILES["id"]: [PHOTO], MORE_FILES["id"]: [PHOTO]}))
 
-    finish(share)
+    finish(reader)
 
     assert len(set(files.paths)) == 2
 
@@ -178,16 +195,18 @@ def test_no_attachments(
     """A table without attachments has nothing to tell."""
     caplog.set_level("INFO", "airbyte.source_airtable")
 
-    assert read(client, files) == []
+    assert read(client) == []
     assert caplog.messages == []
 
 
-@pytest.mark.parametrize(("size", "is_asked_for"), [(1000, True), (1001, False), (1001.5, False)])
+@pytest.mark.parametrize(
+    ("size", "is_asked_for"), [(1_000_000, True), (1_000_001, False), (1_000_000.5, False)]
+)
 def test_size_that_is_known(
     client: FakeClient, files: FakeDownload, size: float, *, is_asked_for: bool
 ) -> None:
     """A file that Airtable says is too large is not asked for."""
-    records = read(client, files, {**PHOTO, "size": size})
+    records = read(client, {**PHOTO, "size": size})
 
     assert bool(files.urls) is is_asked_for
     assert errors_of(records) == [None if is_asked_for else TOO_LARGE]
@@ -196,18 +215,18 @@ def test_size_that_is_known(
 @pytest.mark.parametrize("size", [None, "many", []])
 def test_size_that_is_not_known(client: FakeClient, files: FakeDownload, size: object) -> None:
     """Of a file of unknown size the download finds it out."""
-    assert errors_of(read(client, files, {**PHOTO, "size": size})) == [None]
+    assert errors_of(read(client, {**PHOTO, "size": size})) == [None]
 
 
 def test_file_that_cannot_be_had(client: FakeClient, files: FakeDownload) -> None:
     """A file that cannot be had leaves its row, with the reason; the others have theirs."""
     files.failures["https://files/a"] = FileUnavailableError("the file server answers 503")
 
-    first, second = read(client, files, PHOTO, {**PHOTO, "id": "attB", "url": "https://files/b"})
+    first, second = read(client, PHOTO, {**PHOTO, "id": "attB", "url": "https://files/b"})
 
-    assert first.file_reference is None
-    assert first.data["file_error"] == "the file server answers 503"
-    assert second.file_reference is not None
+    assert not isinstance(first, FileRow)
+    assert first["file_error"] == "the file server answers 503"
+    assert isinstance(second, FileRow)
     assert client.calls == []
 
 
@@ -226,13 +245,13 @@ def test_address_that_is_refused(client: FakeClient, files: FakeDownload) -> Non
     expire(files)
     client.records[RECORD_ID] = a_renewed()
 
-    (record,) = read(client, files, PHOTO)
+    (record,) = read(client, PHOTO)
 
     assert files.urls == ["https://files/a", "https://files/new"]
-    assert record.file_reference is not None
-    assert record.data["url"] == "https://files/new"
-    assert record.data["url_valid_until"] == "2026-11-18T12:00:00.000Z"
-    assert record.data["file_error"] is None
+    assert isinstance(record, FileRow)
+    assert record["url"] == "https://files/new"
+    assert record["url_valid_until"] == "2026-11-18T12:00:00.000Z"
+    assert record["file_error"] is None
 
 
 @pytest.mark.parametrize(
@@ -243,11 +262,11 @@ def test_address_that_is_old(
 ) -> None:
     """An address is used for two hours, and then renewed without being tried."""
     client.records[RECORD_ID] = a_renewed()
-    share = a_share(client, files)
-    share.rows_of([a_record({FILES["id"]: [PHOTO]})])
+    reader = a_reader(client)
+    reader.rows(a_page({FILES["id"]: [PHOTO]}))
     client.latest_date = TEN + timedelta(hours=hours)
 
-    finish(share)
+    finish(reader)
 
     assert files.urls == urls
 
@@ -256,7 +275,7 @@ def test_unknown_moment(client: FakeClient, files: FakeDownload) -> None:
     """Without Airtable's clock the file server says whether an address has expired."""
     client.latest_date = None
 
-    assert errors_of(read(client, files, PHOTO)) == [None]
+    assert errors_of(read(client, PHOTO)) == [None]
     assert files.urls == ["https://files/a"]
 
 
@@ -265,7 +284,7 @@ def test_attachment_without_address(client: FakeClient, files: FakeDownload, url
     """An attachment without an address is asked for once more."""
     client.records[RECORD_ID] = a_renewed()
 
-    assert errors_of(read(client, files, {**PHOTO, "url": url})) == [None]
+    assert errors_of(read(client, {**PHOTO, "url": url})) == [None]
     assert files.urls == ["https://files/new"]
 
 
@@ -275,22 +294,22 @@ def test_new_address_that_is_refused(client: FakeClient, files: FakeDownload) ->
     files.failures["https://files/new"] = FileUnavailableError("404", may_have_expired=True)
     client.records[RECORD_ID] = a_renewed()
 
-    assert errors_of(read(client, files, PHOTO)) == ["404"]
+    assert errors_of(read(client, PHOTO)) == ["404"]
     assert client.calls == [f"record {RECORD_ID}"]
 
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (AccessDeniedError(status=404), "its record is not there any more"),
+        (AccessDeniedError(status=404), "its record does not exist any more"),
         (
             AirtableUnavailableError(status=503),
-            "its address has expired and could not be renewed (AirtableUnavailableError)",
+            "its url has expired and could not be renewed (AirtableUnavailableError)",
         ),
         (a_record({}), "it is not in its cell any more"),
         (a_record({FILES["id"]: "attA"}), "it is not in its cell any more"),
         (a_renewed(attachment_id="attB"), "it is not in its cell any more"),
-        (a_renewed(url=None), "it is not in its cell any more"),
+        (a_renewed(url=None), "Airtable gives no url for it"),
     ],
 )
 def test_address_that_cannot_be_renewed(
@@ -303,7 +322,7 @@ def test_address_that_cannot_be_renewed(
     expire(files)
     client.records[RECORD_ID] = answer
 
-    assert errors_of(read(client, files, PHOTO)) == [reason]
+    assert errors_of(read(client, PHOTO)) == [reason]
 
 
 @pytest.mark.parametrize("refused", [QuotaExceededError(status=429), InvalidTokenError(status=401)])
@@ -315,7 +334,7 @@ def test_refusal_that_is_not_of_one_record(
     client.records[RECORD_ID] = refused
 
     with pytest.raises(type(refused)):
-        read(client, files, PHOTO)
+        read(client, PHOTO)
 
 
 def test_failures_are_told_up_to_a_bound(
@@ -323,15 +342,15 @@ def test_failures_are_told_up_to_a_bound(
 ) -> None:
     """The log tells the first failures one by one, and all of them by reason; never an address."""
     caplog.set_level("INFO", "airbyte.source_airtable")
-    photos = [{**PHOTO, "id": f"att{n}", "size": 5000} for n in range(MOST_FAILURES_TOLD + 5)]
+    photos = [{**PHOTO, "id": f"att{n}", "size": 5e6} for n in range(MOST_FAILURES_LOGGED + 5)]
 
-    read(client, files, PHOTO, *photos)
+    read(client, PHOTO, *photos)
 
-    told = [message for message in caplog.messages if "was not transferred" in message]
-    assert len(told) == MOST_FAILURES_TOLD
+    told = [message for message in caplog.messages if "is not transferred" in message]
+    assert len(told) == MOST_FAILURES_LOGGED
     assert caplog.messages[-1] == (
-        "Stream attachments: 1 files of table Contacts were transferred, "
-        f"{len(photos)} were not ({len(photos)}: {TOO_LARGE})."
+        "Stream attachment_files: table Contacts: transferred 1 files, could not transfer "
+        f"{len(photos)} ({len(photos)}: {TOO_LARGE})."
     )
     assert "https" not in caplog.text
     assert "photo" not in caplog.text
@@ -343,35 +362,52 @@ def test_end_without_failures(
     """Where all files were transferred, their number is told."""
     caplog.set_level("INFO", "airbyte.source_airtable")
 
-    read(client, files, PHOTO)
+    read(client, PHOTO)
 
     assert caplog.messages == [
-        "Stream attachments: 1 files of table Contacts were transferred, 0 were not."
+        "Stream attachment_files: table Contacts: transferred 1 files, could not transfer 0."
     ]
 
 
 def test_selected_columns(client: FakeClient, files: FakeDownload) -> None:
     """Files come whichever columns are selected."""
-    (record,) = read(client, files, PHOTO, columns=("id",))
+    (record,) = read(client, PHOTO, columns=("id",))
 
-    assert record.data == {"id": "attA"}
-    assert record.file_reference is not None
+    assert record == {"id": "attA"}
+    assert isinstance(record, FileRow)
+
+
+class AbandonedScan(FinishedScan):
+    """A scan of a sync that is abandoned."""
+
+    def sleep(self, seconds: float) -> None:
+        """End."""
+        raise SyncAbandonedError
 
 
 def test_abandoned_between_files(client: FakeClient, files: FakeDownload) -> None:
-    """When nobody reads any more, no further file is asked for."""
-
-    def pulse() -> None:
-        raise SyncAbandonedError
-
-    files.pulse = pulse
-
+    """When the sync is abandoned, no further file is asked for."""
     with pytest.raises(SyncAbandonedError):
-        read(client, files, PHOTO)
+        list(a_reader_of(client, 1).finish(AbandonedScan()))
+
     assert files.urls == []
 
 
-@pytest.mark.parametrize("failure", [SyncAbandonedError(), OSError("no space left on device")])
+def test_abandoned_download(client: FakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A download waits by the scan's clock, so that it ends with the sync."""
+    given: list[object] = []
+    files = FakeDownload()
+    monkeypatch.setattr(attachment_files, "FileDownload", lambda *how: given.append(how) or files)
+    scan = FinishedScan()
+
+    list(a_reader_of(client, 1).finish(scan))
+
+    assert given == [(1_000_000, scan.sleep)]
+
+
+@pytest.mark.parametrize(
+    "failure", [SyncAbandonedError(), DiskFullError(), OSError("not of one file")]
+)
 def test_failure_that_is_not_of_one_file(
     client: FakeClient, files: FakeDownload, failure: Exception
 ) -> None:
@@ -379,70 +415,55 @@ def test_failure_that_is_not_of_one_file(
     files.failures["https://files/a"] = failure
 
     with pytest.raises(type(failure)):
-        read(client, files, PHOTO)
+        read(client, PHOTO)
 
 
-def test_room_goes_with_the_records(client: FakeClient, files: FakeDownload) -> None:
-    """Files that are transferred together take room for one page, until the last of them left."""
-    queue = CountingQueue()
-    records = finish(a_share_of(client, files, FILES_AT_A_TIME + 1), queue)
+def test_items_of_files(files: FakeDownload) -> None:
+    """Files that are downloaded together go to the main thread as one item with its permit."""
+    photos = some_photos(FILES_AT_A_TIME + 1)
+    client = a_client([a_page_of(a_record({FILES["id"]: photos}))])
 
-    is_last = [type(record) is LastRecordOfPage for record in records]
-    assert is_last == [False] * (FILES_AT_A_TIME - 1) + [True, True]
-    assert (queue.acquired, queue.in_flight) == (2, 2)
-    assert all(record.file_reference for record in records)
-    consume(records, queue)
-    assert queue.in_flight == 0
+    scanned = Scanned(client, a_reader(client), table=PHOTOS)
 
-
-def test_room_comes_back_after_a_failure(client: FakeClient, files: FakeDownload) -> None:
-    """Where a transfer ends the stream, the room for its files is free again."""
-    files.failures["https://files/0"] = OSError(errno.ENOSPC, "no space left on device")
-    queue = CountingQueue()
-
-    with pytest.raises(OSError, match="no space"):
-        finish(a_share_of(client, files, 2), queue)
-
-    assert (queue.acquired, queue.in_flight) == (1, 0)
+    items = [item for item in scanned.queue.items if isinstance(item, PageRows)]
+    files_of = [sum(len(rows) for _, rows in item.rows) for item in items]
+    assert files_of == [0, FILES_AT_A_TIME, 1]
+    assert all(item.permit is not None for item in items)
+    assert scanned.queue.in_flight == 0
 
 
 def test_files_that_nobody_has_taken(client: FakeClient, files: FakeDownload) -> None:
-    """No more files are fetched ahead than the queue has room for, until some are taken."""
-    queue = ReadQueue(pages_in_flight=2)
-    share = a_share_of(client, files, 3 * FILES_AT_A_TIME)
-    with closing(share):
-        records = share.finish(a_scan(share, queue))
-        for _ in range(2 * FILES_AT_A_TIME):
-            queue.put(next(records))
-        assert len(files.urls) == 2 * FILES_AT_A_TIME
-        assert queue._free_room == 0  # noqa: SLF001 - a waiting test would have to sleep
-        for _ in range(FILES_AT_A_TIME):
-            queue.get()
-        assert queue._free_room == 1  # noqa: SLF001
-        assert len(list(records)) == FILES_AT_A_TIME
+    """No file is fetched before those in front of it are taken."""
+    rows = a_reader_of(client, 3 * FILES_AT_A_TIME).finish(FinishedScan())
+    next(rows)
+    assert len(files.urls) == FILES_AT_A_TIME
+    next(rows)
+    assert len(files.urls) == 2 * FILES_AT_A_TIME
 
 
-def test_rows_that_cannot_be_forgotten(
-    client: FakeClient, files: FakeDownload, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A disk that does not take the last of the rows when they are forgotten hurts nobody."""
-    disk = FullDisk()
-    monkeypatch.setattr("tempfile.TemporaryFile", lambda: disk)
+def test_rows_on_disk_are_forgotten(client: FakeClient, files: FakeDownload) -> None:
+    """What waits on disk is gone with its reader, finished or not."""
+    reader = a_reader_of(client, 1)
+    waiting = reader._rows  # noqa: SLF001 - it must not outlive its reader
 
-    a_share_of(client, files, 1).close()
+    del reader
+    gc.collect()
 
-    assert disk.closed
+    assert waiting.closed
 
 
-class FullDisk(io.BytesIO):
-    """A file that is written when it is closed, to a disk without space."""
+def test_url_of_another_page(client: FakeClient, files: FakeDownload) -> None:
+    """Each url's age counts from its own page."""
+    client.records[RECORD_ID] = a_renewed()
+    reader = a_reader(client)
+    early = Page([a_record({FILES["id"]: [PHOTO]})], TEN - timedelta(hours=2))
+    late = Page([a_record({FILES["id"]: [{**PHOTO, "url": "https://files/b"}]}, "recB")], TEN)
+    reader.rows(early)
+    reader.rows(late)
 
-    def close(self) -> None:
-        """Fail, the first time."""
-        was_open = not self.closed
-        super().close()
-        if was_open:
-            raise OSError(errno.ENOSPC, "no space left on device")
+    finish(reader)
+
+    assert sorted(files.urls) == ["https://files/b", "https://files/new"]
 
 
 NAMES = st.text(max_size=300) | st.text("./\\: \u00e9\U0001f4e6" + string.ascii_letters)
@@ -461,8 +482,8 @@ def test_any_file_name_stays_inside(name: str, ids: list[str]) -> None:
     """Whatever names and ids Airtable sends, a file stays below its folder, in names of a bound."""
     record_id = ids[0] if ids else RECORD_ID
     row = {
-        "base_id": BASE_ID,
-        "table_id": TABLE_ID,
+        "base_id": BASE,
+        "table_id": TABLE,
         "record_id": record_id,
         "field_id": FILES["id"],
         "id": "attA",
@@ -503,6 +524,6 @@ def test_file_name(name: str, expected: str) -> None:
 @pytest.mark.parametrize("filename", [None, 0, ""])
 def test_attachment_without_a_name(client: FakeClient, files: FakeDownload, filename: Any) -> None:  # noqa: ANN401
     """A file without a name is called one."""
-    read(client, files, {**PHOTO, "filename": filename})
+    read(client, {**PHOTO, "filename": filename})
 
     assert [path.name for path in files.paths] == ["file"]

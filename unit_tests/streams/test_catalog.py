@@ -1,4 +1,4 @@
-"""What discovery tells Airbyte of the tables that it found."""
+"""What discovery offers: a stream for each table, and those of the whole account."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ import pytest
 from airbyte_cdk.models import SyncMode
 
 from source_airtable.schema.discovery import Discovery
-from source_airtable.streams.account_streams import ACCOUNT_STREAMS
-from source_airtable.streams.catalog import all_table_streams, build_catalog, json_schema_to_read
+from source_airtable.streams.catalog import (
+    ACCOUNT_STREAMS,
+    build_streams,
+    offered_account_streams,
+)
+from source_airtable.streams.stream import Account
 from unit_tests.builders import (
     BASE,
     NAME_FIELD,
@@ -17,30 +21,36 @@ from unit_tests.builders import (
     TABLE,
     a_base,
     a_config,
-    a_table,
-    a_table_schema,
-    an_airbyte_stream,
+    a_text_table,
 )
 from unit_tests.fake_client import FakeClient
 
 if TYPE_CHECKING:
     from airbyte_cdk.models import AirbyteStream
 
+    from source_airtable.streams.stream import AirtableStream
+
 COPY = "appCopyDICXNqxSDh"
 
 
-def discovered(*tables: Any, copies: bool = False, **settings: object) -> list[AirbyteStream]:  # noqa: ANN401 - tables
-    """The streams of one base's tables, and of a copy of the base, without the account's."""
-    given = list(tables) or [a_table()]
+def built(*tables: Any, copies: bool = False, **settings: object) -> list[AirtableStream]:  # noqa: ANN401 - tables
+    """All streams of one base with these tables, and of a copy of the base."""
+    given = list(tables) or [a_text_table()]
     bases = [a_base(), a_base(COPY)] if copies else [a_base()]
-    client = FakeClient(bases, {base["id"]: given for base in bases})
+    client = FakeClient(bases, {base["id"]: given for base in bases}).as_client()
     config = a_config(**settings)
-    catalog = build_catalog(Discovery(client.as_client(), config), config)
-    return [stream for stream in catalog.streams if stream.name not in ACCOUNT_STREAMS]
+    account = Account(list(bases), list(Discovery(client, config).discover()))
+    return build_streams(account, config, client, lambda _: iter(()))
+
+
+def discovered(*tables: Any, copies: bool = False, **settings: object) -> list[AirbyteStream]:  # noqa: ANN401 - tables
+    """The streams of tables, as the catalog has them."""
+    streams = built(*tables, copies=copies, **settings)
+    return [one.as_airbyte_stream() for one in streams if one.name not in ACCOUNT_STREAMS]
 
 
 def test_sync_modes() -> None:
-    """Every stream can be read in full and incrementally, by a cursor that the source defines."""
+    """A table can be read in full and incrementally, by a cursor that the source defines."""
     (stream,) = discovered()
 
     assert stream.supported_sync_modes == [SyncMode.full_refresh, SyncMode.incremental]
@@ -52,13 +62,12 @@ def test_sync_modes() -> None:
 
 def test_retries_of_a_full_refresh() -> None:
     """No stream is resumable: the platform clears what a retried full refresh wrote before."""
-    (stream,) = discovered()
-
-    assert stream.is_resumable is False
+    for stream in built(transfer_attachment_files=True):
+        assert stream.as_airbyte_stream().is_resumable is False
 
 
 def test_identity() -> None:
-    """A stream is known by name, without a namespace, and its records by Airtable's id."""
+    """A stream has a name without a namespace, and Airtable's id as its key."""
     (stream,) = discovered()
 
     assert (stream.name, stream.namespace) == (f"sales_crm/contacts/{TABLE}", None)
@@ -66,7 +75,7 @@ def test_identity() -> None:
 
 
 def test_cursor_is_a_column() -> None:
-    """The cursor is a column of every stream."""
+    """The cursor is a column of every stream of a table."""
     (stream,) = discovered()
 
     assert "_airtable_as_of" in stream.json_schema["properties"]
@@ -81,7 +90,7 @@ def test_column_of_deletions(*, detect: bool) -> None:
 
 
 def test_names_of_ids() -> None:
-    """If asked for, streams and columns are called by ids."""
+    """If the settings ask for it, streams and columns have ids as names."""
     (stream,) = discovered(stream_names="ids", column_names="ids")
 
     assert stream.name == f"{BASE}/{TABLE}"
@@ -89,83 +98,54 @@ def test_names_of_ids() -> None:
 
 
 def test_streams_of_a_copied_base(caplog: pytest.LogCaptureFixture) -> None:
-    """Streams that would have one name get their base's id, with a warning."""
+    """Streams that would have one name contain their base's id, with a warning."""
     names = [stream.name for stream in discovered(copies=True)]
 
     assert names == [f"sales_crm/{base}/contacts/{TABLE}" for base in (BASE, COPY)]
-    assert "These streams got their base's id into their name" in caplog.text
-
-
-def test_base_id_that_was_asked_for(caplog: pytest.LogCaptureFixture) -> None:
-    """Where base ids in names were asked for, nobody is warned of them."""
-    discovered(copies=True, add_base_id_to_stream_name=True)
-
-    assert caplog.text == ""
+    assert "The names of these streams contain their base's id" in caplog.text
 
 
 def test_suffixed_columns(caplog: pytest.LogCaptureFixture) -> None:
-    """Columns that destinations would mix up are named in a warning."""
-    discovered(a_table(fields={NAME_FIELD: "Due Date", NOTES_FIELD: "due-date"}))
+    """A warning names columns that destinations would mix up."""
+    discovered(a_text_table(fields={NAME_FIELD: "Due Date", NOTES_FIELD: "due-date"}))
 
     assert "leave nothing of their name: Due Date, due-date." in caplog.text
 
 
-@pytest.mark.parametrize("column_names", ["names", "ids"])
-def test_streams_to_be_read(column_names: str) -> None:
-    """Streams that are read one by one are those of the catalog."""
-    client = FakeClient([a_base()], {BASE: [a_table()]})
-    config = a_config(column_names=column_names)
-    tables = list(Discovery(client.as_client(), config).discover())
-    (stream,) = all_table_streams(tables, config)
-    (of_catalog,) = discovered(column_names=column_names)
+def test_suffixed_columns_of_ids(caplog: pytest.LogCaptureFixture) -> None:
+    """With ids as column names there is nothing to warn of."""
+    table = a_text_table(fields={NAME_FIELD: "Due Date", NOTES_FIELD: "due-date"})
+    discovered(table, column_names="ids")
 
-    assert (stream.name, stream.json_schema) == (of_catalog.name, of_catalog.json_schema)
-    assert stream.incremental is None
+    assert caplog.text == ""
 
 
-def test_configured_columns() -> None:
-    """A stream is read with the columns that were configured."""
-    configured = an_airbyte_stream("contacts", a_table_schema(table=a_table(fields={})))
+@pytest.mark.parametrize("transfers", [True, False])
+def test_streams_of_the_account(*, transfers: bool) -> None:
+    """The catalog ends with the streams of the account; files only if the settings ask for them."""
+    streams = built(transfer_attachment_files=transfers)
 
-    assert json_schema_to_read(configured, a_table_schema(), a_config()) == configured.json_schema
-
-
-@pytest.mark.parametrize("column_names", ["names", "ids"])
-@pytest.mark.parametrize("detect", [True, False])
-def test_columns_left_open(column_names: str, *, detect: bool) -> None:
-    """A catalog written by hand that leaves the columns open means all that discovery has."""
-    settings: dict[str, Any] = {
-        "column_names": column_names,
-        "incremental": {"detect_deletions": detect},
-    }
-    config = a_config(**settings)
-    (of_catalog,) = discovered(**settings)
-
-    read = json_schema_to_read(an_airbyte_stream("contacts"), a_table_schema(), config)
-
-    assert read == of_catalog.json_schema
-
-
-@pytest.mark.parametrize("detect", [True, False])
-def test_streams_of_the_account(*, detect: bool) -> None:
-    """The catalog ends with the streams of the account, whose names no table's stream can have."""
-    client = FakeClient([a_base()], {a_base()["id"]: [a_table()]})
-    config = a_config(incremental={"detect_deletions": detect})
-
-    catalog = build_catalog(Discovery(client.as_client(), config), config)
-
-    names = [stream.name for stream in catalog.streams]
-    assert names[1:] == list(ACCOUNT_STREAMS)
+    names = [stream.name for stream in streams]
+    offered = [name for name in ACCOUNT_STREAMS if name != "attachment_files" or transfers]
+    assert names[1:] == offered
     assert "/" in names[0]
-    assert catalog.streams[1:] == [
-        row.as_airbyte_stream(with_tombstones=detect) for row in ACCOUNT_STREAMS.values()
+    config = a_config(transfer_attachment_files=transfers)
+    assert [kind.stream_name for kind in offered_account_streams(config)] == offered
+
+
+@pytest.mark.parametrize("transfers", [True, False])
+def test_files(*, transfers: bool) -> None:
+    """Only the stream attachment_files is file-based."""
+    streams = built(transfer_attachment_files=transfers)
+
+    file_based = [one.name for one in streams if one.as_airbyte_stream().is_file_based]
+    assert file_based == (["attachment_files"] if transfers else [])
+
+
+def test_streams_of_an_empty_account() -> None:
+    """An account without tables has the streams of the account."""
+    streams = build_streams(Account(), a_config(), FakeClient().as_client(), lambda _: iter(()))
+
+    assert [stream.name for stream in streams] == [
+        name for name in ACCOUNT_STREAMS if name != "attachment_files"
     ]
-
-
-@pytest.mark.parametrize("name", ACCOUNT_STREAMS)
-def test_account_columns_left_open(name: str) -> None:
-    """A stream of the account whose columns a catalog leaves open has all of them."""
-    left_open = an_airbyte_stream(name)
-    config = a_config()
-
-    assert json_schema_to_read(left_open, None, config) == ACCOUNT_STREAMS[name].json_schema()

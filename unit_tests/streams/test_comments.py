@@ -10,20 +10,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from source_airtable.changes.need import WholeTable
+from source_airtable.changes.record_ids import pack_ids
 from source_airtable.errors import (
     AccessDeniedError,
     AirtableUnavailableError,
-    ContractError,
     MissingScopeError,
+    OffsetExpiredError,
 )
-from source_airtable.streams.account_rows import RowWriter
-from source_airtable.streams.comments import CommentAccess, CommentShare, parse_counts
-from source_airtable.streams.packed_ids import pack_ids
-from source_airtable.streams.table_scan import TableScan
-from unit_tests.builders import BASE, NAME_FIELD, TABLE, a_record, a_table_schema, an_account_stream
+from source_airtable.records import Page
+from source_airtable.streams.comments import TRIES, CommentReader, parse_counts
+from source_airtable.streams.stream import Fields, ReadRequest
+from unit_tests.builders import (
+    BASE,
+    NAME_FIELD,
+    TABLE,
+    a_config,
+    a_record,
+    a_table_schema,
+    an_account_stream,
+)
 from unit_tests.fake_client import FakeClient
 from unit_tests.generated import airtable_ids
-from unit_tests.scans import CountingQueue
+from unit_tests.scans import FinishedScan
+from unit_tests.state_samples import a_state_sample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,27 +53,30 @@ COMMENT: Any = {
 }
 
 
-def a_share(
-    client: FakeClient, saved: Mapping[str, Any] | None = None, access: CommentAccess | None = None
-) -> CommentShare:
-    """The share of the stream in the scan of the one table."""
-    writer = RowWriter("comments", an_account_stream("comments").json_schema)
-    access = access or CommentAccess(client.as_client())
-    return CommentShare("comments", a_table_schema(), writer, access, saved)
+def a_reader(client: FakeClient, saved: Mapping[str, Any] | None = None) -> CommentReader:
+    """What reads the comments of the one table, from its part of a state."""
+    stream = an_account_stream("comments", client=client.as_client())
+    request = ReadRequest()
+    if saved is not None:
+        tables = {f"{BASE}/{TABLE}": dict(saved)}
+        request = ReadRequest(a_config().incremental, {"version": 2, "tables": tables})
+    reader = stream.reader(a_table_schema(), request)
+    assert isinstance(reader, CommentReader)
+    return reader
 
 
 def a_counted_record(record_id: str, count: object) -> Any:  # noqa: ANN401 - of the wire
     """A record with the number of its comments."""
-    return {**a_record(record_id), "commentCount": count}
+    return {**a_record(record_id=record_id), "commentCount": count}
 
 
-def read(share: CommentShare, counts: Mapping[str, object]) -> list[dict[str, Any]]:
-    """What the stream emits where the scan told these numbers of comments."""
-    share.begin(TEN)
-    emitted = share.rows_of([a_counted_record(*pair) for pair in counts.items()])
-    assert emitted == []
-    scan = TableScan(a_table_schema(), [share], FakeClient().as_client(), CountingQueue())
-    return [dict(record.data) for record in share.finish(scan)]
+def read(
+    reader: CommentReader, counts: Mapping[str, object], now: datetime | None = TEN
+) -> list[dict[str, Any]]:
+    """What the stream emits if the scan shows these numbers of comments."""
+    reader.start(now)
+    assert reader.rows(Page([a_counted_record(*pair) for pair in counts.items()])) == []
+    return [row for rows in reader.finish(FinishedScan()) for row in rows]
 
 
 def a_client(*record_ids: str) -> FakeClient:
@@ -77,7 +90,7 @@ def test_comment() -> None:
     """A comment has its record's place, and everything that Airtable says of it."""
     told = {name: COMMENT[name] for name in ("id", "author", "text", "mentioned", "reactions")}
 
-    assert read(a_share(a_client(ADA)), {ADA: 1}) == [
+    assert read(a_reader(a_client(ADA)), {ADA: 1}) == [
         {
             **told,
             "base_id": BASE,
@@ -92,33 +105,96 @@ def test_comment() -> None:
 
 
 def test_comment_without_date() -> None:
-    """Without Airtable's clock a comment says nothing of its moment, and the rest."""
-    share = a_share(a_client(ADA))
-    share.begin(None)
-    share.rows_of([a_counted_record(ADA, 1)])
-    scan = TableScan(a_table_schema(), [share], FakeClient().as_client(), CountingQueue())
+    """Without Airtable's clock a comment's cursor is null."""
+    (row,) = read(a_reader(a_client(ADA)), {ADA: 1}, now=None)
 
-    (record,) = share.finish(scan)
-
-    assert (record.data["id"], record.data["_as_of"]) == (COMMENT["id"], None)
+    assert (row["id"], row["_as_of"]) == (COMMENT["id"], None)
 
 
-def test_whole_table_is_needed() -> None:
-    """The whole table is read in each sync, with the numbers of comments, and one field."""
-    share = a_share(FakeClient(), {"version": 1, "commented": {}})
+def test_what_is_asked_for() -> None:
+    """Every sync reads the whole table with the numbers of comments, and one field."""
+    reader = a_reader(FakeClient(), {"version": 2, "commented": {}})
 
-    assert share.begin(TEN) is None
-    assert share.wants_comment_counts
-    assert share.field_ids == (NAME_FIELD,)
+    assert reader.start(TEN) == WholeTable()
+    assert reader.fields == Fields((NAME_FIELD,), comment_count=True)
 
 
 def test_table_without_primary_field() -> None:
-    """Where no field is the first one, all of them have to come, as the table has now."""
-    share = a_share(FakeClient())
+    """If no field is the primary one, all of them have to come."""
+    reader = a_reader(FakeClient())
     table: Any = {"id": TABLE, "name": "Contacts", "fields": []}
-    share.follow(a_table_schema(table=table))
+    reader.follow(a_table_schema(table=table))
 
-    assert share.field_ids == ()
+    assert reader.fields == Fields((), comment_count=True)
+
+
+def test_full_refresh_ignores_the_state() -> None:
+    """A full refresh lists the comments of every record that has some."""
+    first = a_reader(a_client(ADA))
+    read(first, {ADA: 1})
+    saved = {"version": 2, "tables": {f"{BASE}/{TABLE}": first.state()}}
+    client = a_client(ADA)
+    stream = an_account_stream("comments", client=client.as_client())
+    reader = stream.reader(a_table_schema(), ReadRequest(None, saved))
+    assert isinstance(reader, CommentReader)
+
+    assert len(read(reader, {ADA: 1})) == 1
+
+
+def test_state_of_version_1() -> None:
+    """From a state of version 1, only the comments of records whose number changed are listed."""
+    sample = a_state_sample("version_1_comments")
+    counts = sample.holds["comment_counts"]
+    changed = min(counts)
+    client = a_client(changed)
+    stream = an_account_stream("comments", client=client.as_client())
+    request = ReadRequest(a_config().incremental, sample.state)
+    reader = stream.reader(sample.table, request)
+    assert isinstance(reader, CommentReader)
+
+    read(reader, {**counts, changed: 99})
+
+    assert client.calls == [f"comments {changed}"]
+    assert parse_counts(reader.state()) == {**counts, changed: 1}
+
+
+def test_number_that_was_listed() -> None:
+    """The state holds how many comments were listed, not how many the scan counted."""
+    reader = a_reader(a_client(ADA))
+    read(reader, {ADA: 5})
+
+    assert parse_counts(reader.state()) == {ADA: 1}
+
+
+def test_list_that_expires() -> None:
+    """A list that Airtable forgets half way is begun anew."""
+    client = a_client(ADA)
+    client.comment_failures[ADA] = [OffsetExpiredError()] * (TRIES - 1)
+
+    assert len(read(a_reader(client), {ADA: 1})) == 1
+    assert client.calls == [f"comments {ADA}"] * TRIES
+
+
+def test_list_that_expires_again_and_again() -> None:
+    """A list that Airtable forgets every time ends the reader."""
+    client = a_client(ADA)
+    client.comment_failures[ADA] = [OffsetExpiredError()] * TRIES
+
+    with pytest.raises(OffsetExpiredError):
+        read(a_reader(client), {ADA: 1})
+
+
+def test_rows_of_each_record() -> None:
+    """The comments of a record come together, before the next record's are listed."""
+    client = a_client(ADA, BO)
+    reader = a_reader(client)
+    reader.start(TEN)
+    reader.rows(Page([a_counted_record(ADA, 1), a_counted_record(BO, 1)]))
+    scan = FinishedScan()
+    pages = reader.finish(scan)
+
+    assert [row["record_id"] for row in next(pages)] == [ADA]
+    assert (client.calls, scan.pauses) == ([f"comments {ADA}"], 1)
 
 
 @pytest.mark.parametrize("count", [0, -1, None, "2", 1.5])
@@ -126,52 +202,53 @@ def test_records_without_comments(count: object) -> None:
     """A record that has no comments, or no number of them, is not asked for."""
     client = a_client()
 
-    assert read(a_share(client), {ADA: count}) == []
+    assert read(a_reader(client), {ADA: count}) == []
     assert client.calls == []
 
 
 def test_records_whose_number_changed() -> None:
     """An incremental sync asks for the comments of records that have others than before."""
-    first = a_share(a_client(ADA, BO))
+    first = a_reader(a_client(ADA, BO))
     read(first, {ADA: 1, BO: 2})
     client = a_client(ADA, BO, CY)
 
-    read(a_share(client, first.new_state()), {ADA: 1, BO: 3, CY: 1})
+    read(a_reader(client, first.state()), {ADA: 1, BO: 3, CY: 1})
 
     assert client.calls == [f"comments {BO}", f"comments {CY}"]
 
 
 def test_record_that_lost_its_comments() -> None:
     """A record without comments is in no state, so that its next one is asked for."""
-    first = a_share(a_client(ADA))
+    first = a_reader(a_client(ADA))
     read(first, {ADA: 1})
-    second = a_share(a_client(), first.new_state())
+    second = a_reader(a_client(), first.state())
     read(second, {})
 
-    assert second.new_state() == {"version": 1, "commented": {}}
+    assert second.state() == {"version": 2, "commented": {}}
 
 
-@given(st.dictionaries(airtable_ids("rec"), st.integers(1, 1000), max_size=20))
+@given(st.dictionaries(airtable_ids("rec"), st.integers(1, 30), max_size=20))
 def test_state_round_trip(counts: dict[str, int]) -> None:
-    """A state, by way of JSON, tells all numbers of comments."""
-    client = a_client(*counts)
-    share = a_share(client)
-    read(share, counts)
+    """A state that went through JSON holds all numbers of comments."""
+    client = FakeClient()
+    client.comments = {record_id: [COMMENT] * count for record_id, count in counts.items()}
+    reader = a_reader(client)
+    read(reader, counts)
 
-    state = json.loads(json.dumps(share.new_state()))
+    state = json.loads(json.dumps(reader.state()))
 
     assert parse_counts(state) == counts
 
 
 def test_state_goes_on() -> None:
     """Where nothing changed nothing is asked for, and the state stays."""
-    first = a_share(a_client(ADA))
+    first = a_reader(a_client(ADA))
     read(first, {ADA: 1})
-    second = a_share(client := a_client(), first.new_state())
+    second = a_reader(client := a_client(), first.state())
 
     assert read(second, {ADA: 1}) == []
     assert client.calls == []
-    assert second.new_state() == first.new_state()
+    assert second.state() == first.state()
 
 
 @pytest.mark.parametrize(
@@ -179,9 +256,11 @@ def test_state_goes_on() -> None:
     [
         {},
         {"__ab_no_cursor_state_message": True},
-        {"version": 2, "commented": {"1": ""}},
-        {"version": 1},
-        {"version": 1, "commented": ["1"]},
+        {"version": 3, "commented": {"1": pack_ids([ADA])}},
+        {"version": [2], "commented": {"1": pack_ids([ADA])}},
+        {"commented": {"1": pack_ids([ADA])}},
+        {"version": 2},
+        {"version": 2, "commented": ["1"]},
     ],
 )
 def test_state_of_another_kind(saved: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
@@ -198,7 +277,7 @@ def test_damaged_state(commented: object, caplog: pytest.LogCaptureFixture) -> N
     """A damaged state is warned of, and all comments are asked for."""
     client = a_client(ADA)
 
-    read(a_share(client, {"version": 1, "commented": commented}), {ADA: 1})
+    read(a_reader(client, {"version": 2, "commented": commented}), {ADA: 1})
 
     assert "damaged" in caplog.text
     assert client.calls == [f"comments {ADA}"]
@@ -210,48 +289,29 @@ def test_record_that_is_deleted_meanwhile() -> None:
     client.comments[ADA] = AccessDeniedError(status=404)
     client.records[ADA] = AccessDeniedError(status=404)
 
-    assert [row["record_id"] for row in read(a_share(client), {ADA: 1, BO: 1})] == [BO]
+    assert [row["record_id"] for row in read(a_reader(client), {ADA: 1, BO: 1})] == [BO]
 
 
 def test_missing_scope() -> None:
     """Where the record can be read and its comments cannot, it is the scope that is missing."""
     client = a_client(ADA)
     client.comments[ADA] = AccessDeniedError(status=403, base=BASE, table=TABLE)
-    client.records[ADA] = a_record(ADA)
+    client.records[ADA] = a_record(record_id=ADA)
 
     with pytest.raises(MissingScopeError) as raised:
-        read(a_share(client), {ADA: 1})
+        read(a_reader(client), {ADA: 1})
 
     assert raised.value.facts["scope"] == "data.recordComments:read"
     assert (raised.value.facts["base"], raised.value.facts["table"]) == (BASE, TABLE)
 
 
-def test_missing_scope_of_the_next_table() -> None:
-    """What one table found out is not asked for again by the next one."""
-    client = a_client(ADA)
-    client.comments[ADA] = AccessDeniedError(status=403)
-    client.records[ADA] = a_record(ADA)
-    access = CommentAccess(client.as_client())
-    with pytest.raises(MissingScopeError):
-        read(a_share(client, access=access), {ADA: 1})
-    calls = list(client.calls)
-
-    with pytest.raises(MissingScopeError):
-        read(a_share(client, access=access), {ADA: 1})
-
-    assert client.calls == calls
-
-
 def test_other_failure() -> None:
-    """A failure that may pass is no missing scope, and the next table is asked for its comments."""
+    """A failure that may pass is no missing scope."""
     client = a_client(ADA)
     client.comments[ADA] = AirtableUnavailableError(status=503)
-    access = CommentAccess(client.as_client())
 
     with pytest.raises(AirtableUnavailableError):
-        read(a_share(client, access=access), {ADA: 1})
-
-    access.require()
+        read(a_reader(client), {ADA: 1})
 
 
 def test_failure_while_a_denial_is_explained() -> None:
@@ -261,39 +321,18 @@ def test_failure_while_a_denial_is_explained() -> None:
     client.records[ADA] = AirtableUnavailableError(status=503)
 
     with pytest.raises(AirtableUnavailableError):
-        read(a_share(client), {ADA: 1})
-
-
-@pytest.mark.parametrize(
-    ("refused", "meant"),
-    [
-        (MissingScopeError(scope="data.records:read"), "data.recordComments:read"),
-        (ContractError(status=422), None),
-    ],
-)
-def test_numbers_that_are_refused(
-    refused: MissingScopeError | ContractError, meant: str | None
-) -> None:
-    """Where Airtable tells no numbers, the stream fails when the scan is over, and says why."""
-    share = a_share(client := a_client(ADA))
-    share.refuse(refused)
-
-    with pytest.raises(type(refused)) as raised:
-        read(share, {ADA: 1})
-
-    assert raised.value.facts.get("scope") == meant
-    assert client.calls == []
+        read(a_reader(client), {ADA: 1})
 
 
 def test_what_is_told(caplog: pytest.LogCaptureFixture) -> None:
     """The log tells how many records have comments, and how many were asked for."""
     caplog.set_level("INFO", "airbyte.source_airtable")
-    first = a_share(a_client(ADA))
+    first = a_reader(a_client(ADA))
     read(first, {ADA: 1})
-    read(a_share(a_client(BO), first.new_state()), {ADA: 1, BO: 1})
+    read(a_reader(a_client(BO), first.state()), {ADA: 1, BO: 1})
 
     assert caplog.messages[-1] == (
-        "Stream comments: table Contacts has 2 records with comments, of which 1 were asked for."
+        "Stream comments: table Contacts has 2 records with comments; listed the comments of 1."
     )
 
 
@@ -302,12 +341,12 @@ def test_record_that_cannot_be_seen_today() -> None:
     client = a_client(ADA, BO)
     client.comments[ADA] = AccessDeniedError(status=403)
     client.records[ADA] = AccessDeniedError(status=403)
-    first = a_share(client)
+    first = a_reader(client)
 
     assert [row["record_id"] for row in read(first, {ADA: 1, BO: 1})] == [BO]
-    assert parse_counts(first.new_state()) == {BO: 1}
+    assert parse_counts(first.state()) == {BO: 1}
 
-    second = a_share(later := a_client(ADA, BO), first.new_state())
+    second = a_reader(later := a_client(ADA, BO), first.state())
     assert [row["record_id"] for row in read(second, {ADA: 1, BO: 1})] == [ADA]
     assert later.calls == [f"comments {ADA}"]
 
@@ -320,7 +359,7 @@ def test_table_that_cannot_be_read_any_more() -> None:
     client.record_errors[TABLE] = AccessDeniedError(status=403, table=TABLE)
 
     with pytest.raises(AccessDeniedError) as raised:
-        read(a_share(client), {ADA: 1})
+        read(a_reader(client), {ADA: 1})
 
     assert raised.value.facts["table"] == TABLE
     assert client.calls[-1] == f"records {TABLE} 1"

@@ -14,12 +14,8 @@ from source_airtable.errors import (
 )
 from source_airtable.schema.discovery import Discovery
 from source_airtable.schema.json_schema import ANNOTATION
-from source_airtable.streams.matching import (
-    StreamMatcher,
-    annotated_key,
-    possible_stream_names,
-)
-from unit_tests.builders import a_base, a_config, a_table, a_table_schema, an_airbyte_stream
+from source_airtable.streams.matching import StreamMatcher, annotated_key
+from unit_tests.builders import a_base, a_config, a_table_schema, a_text_table, an_airbyte_stream
 from unit_tests.fake_client import FakeClient
 
 if TYPE_CHECKING:
@@ -28,10 +24,10 @@ if TYPE_CHECKING:
     from source_airtable.streams.matching import (
         Matches,
     )
-    from source_airtable.streams.table_stream import Account
+    from source_airtable.streams.stream import Account
 
 SALES, COPY, SHOP = a_base("appSales", "Sales CRM"), a_base("appCopy"), a_base("appShop", "Shop")
-CONTACTS, ORDERS = a_table("tblContacts", "Contacts"), a_table("tblOrders", "Order Lines")
+CONTACTS, ORDERS = a_text_table("tblContacts", "Contacts"), a_text_table("tblOrders", "Order Lines")
 
 
 @pytest.fixture
@@ -78,7 +74,7 @@ def test_ids_of_a_duplicated_base(account: FakeClient) -> None:
 
 def test_renamed_base_and_table(account: FakeClient) -> None:
     """A table goes on syncing under its stream's old name after it or its base was renamed."""
-    account.schemas["appSales"] = [a_table("tblContacts", "People")]
+    account.schemas["appSales"] = [a_text_table("tblContacts", "People")]
 
     matches = match(account, annotated("sales_crm/contacts/tblContacts"))
 
@@ -270,21 +266,12 @@ def test_schema_that_is_none() -> None:
     assert annotated_key(stream) is None
 
 
-def test_possible_stream_names() -> None:
-    """A table's stream is called after names, names with the base's id, or ids."""
-    table = a_table_schema(SHOP, ORDERS)
-
-    assert possible_stream_names(table) == {
-        "shop/order_lines/tblOrders",
-        "shop/appShop/order_lines/tblOrders",
-        "appShop/tblOrders",
-    }
-
-
 def a_copied_account() -> FakeClient:
     """Build an account of which one base is a copy of another that is gone."""
     copy: Any = {"id": "appCopyCopyCopy01", "name": "Copy"}
-    return FakeClient([copy], {"appCopyCopyCopy01": [a_table("tblContacts000001", "Contacts")]})
+    return FakeClient(
+        [copy], {"appCopyCopyCopy01": [a_text_table("tblContacts000001", "Contacts")]}
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,25 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airbyte_cdk.sources.message import InMemoryMessageRepository
 from hypothesis import given
 from hypothesis import strategies as st
 
 from source_airtable.schema.json_schema import name_columns
 from source_airtable.schema.table_schema import parse_table
-from source_airtable.streams.catalog import all_table_streams
-from source_airtable.streams.cursor import StreamCursor
-from source_airtable.streams.metadata import METADATA_STREAMS, MetadataPartition
-from source_airtable.streams.table_stream import Account
-from unit_tests.builders import a_base, a_config, an_account_stream
+from source_airtable.streams.catalog import ACCOUNT_STREAMS, build_streams
+from source_airtable.streams.metadata import ROWS_PER_PAGE, MetadataStream
+from source_airtable.streams.stream import Account, ReadRequest
+from unit_tests.builders import a_base, a_config, a_field, a_table_answer, an_account_stream
 from unit_tests.conforming import nonconformities
+from unit_tests.fake_client import FakeClient
 from unit_tests.generated import JSON_VALUES, fields
-from unit_tests.scans import unpacked
-from unit_tests.tables import a_field, a_table_answer
 
 if TYPE_CHECKING:
     from source_airtable.schema.table_schema import TableSchema
 
+METADATA_STREAMS = [n for n, kind in ACCOUNT_STREAMS.items() if issubclass(kind, MetadataStream)]
 NAME = a_field(field_id="fldName0000000000", name="Name", description="Who it is.")
 STATUS = a_field(
     "singleSelect",
@@ -50,9 +48,13 @@ ACCOUNT = Account([BASE], [TABLE])
 
 def rows_of(name: str, account: Account = ACCOUNT, **settings: object) -> list[dict[str, Any]]:
     """What a stream emits."""
-    cursor = StreamCursor(name, InMemoryMessageRepository())
-    partition = MetadataPartition(an_account_stream(name), account, a_config(**settings), cursor)
-    return [dict(record.data) for record in unpacked(partition.read())]
+    stream = an_account_stream(name, account=account, **settings)
+    return [row for rows in stream.rows() for row in rows]
+
+
+def test_names() -> None:
+    """Four streams come from the schemas alone."""
+    assert METADATA_STREAMS == ["bases", "tables", "fields", "views"]
 
 
 def test_bases() -> None:
@@ -141,45 +143,39 @@ def test_empty_account(name: str) -> None:
 def test_names_of_streams_and_columns(settings: dict[str, Any]) -> None:
     """Streams and columns are called what the catalog calls them, whatever the settings."""
     config = a_config(**settings)
-    stream = all_table_streams([TABLE], config)[0]
+    stream = build_streams(ACCOUNT, config, FakeClient().as_client(), lambda _: iter(()))[0]
     columns = name_columns(TABLE, by_field_id=config.column_names == "ids")
 
     tables, told = rows_of("tables", **settings), rows_of("fields", **settings)
 
     assert {row["stream_name"] for row in (*tables, *told)} == {stream.name}
     assert {row["id"]: row["column_name"] for row in told} == columns
-    assert set(columns.values()) < set(stream.json_schema["properties"])
+    assert set(columns.values()) < set(stream.get_json_schema()["properties"])
 
 
-@pytest.mark.parametrize("name", sorted(METADATA_STREAMS))
-def test_state(name: str) -> None:
-    """The stream is complete behind its last row, and not before."""
-    repository = InMemoryMessageRepository()
-    cursor = StreamCursor(name, repository)
-    partition = MetadataPartition(an_account_stream(name), ACCOUNT, a_config(), cursor)
-    cursor.ensure_at_least_one_state_emitted()
-    early = list(repository.consume_queue())
-    list(partition.read())
-    cursor.ensure_at_least_one_state_emitted()
+@pytest.mark.parametrize("name", METADATA_STREAMS)
+def test_no_state(name: str) -> None:
+    """A stream of the schemas reads no table, so it saves nothing."""
+    stream = an_account_stream(name, account=ACCOUNT)
 
-    assert (early, len(list(repository.consume_queue()))) == ([], 1)
+    assert (list(stream.tables()), stream.combine({}, ReadRequest())) == ([], None)
 
 
-def test_partition() -> None:
-    """The engine knows the partition by its stream."""
-    partitions = [
-        MetadataPartition(
-            an_account_stream(name),
-            ACCOUNT,
-            a_config(),
-            StreamCursor(name, InMemoryMessageRepository()),
-        )
-        for name in METADATA_STREAMS
-    ]
+def test_pages_of_rows() -> None:
+    """Rows come a hundred at a time."""
+    bases = [a_base(f"app{number}") for number in range(2 * ROWS_PER_PAGE + 1)]
 
-    assert [one.stream_name() for one in partitions] == list(METADATA_STREAMS)
-    assert len({hash(one) for one in partitions}) == len(partitions)
-    assert [one.to_slice() for one in partitions] == [None] * len(partitions)
+    pages = list(an_account_stream("bases", account=Account(bases)).rows())
+
+    assert [len(page) for page in pages] == [ROWS_PER_PAGE, ROWS_PER_PAGE, 1]
+    assert [row["id"] for page in pages for row in page] == [base["id"] for base in bases]
+
+
+def test_selected_columns() -> None:
+    """Only the configured columns are emitted."""
+    stream = an_account_stream("tables", "id", account=ACCOUNT)
+
+    assert list(stream.rows()) == [[{"id": "tblltp8DGLhqbUmjK"}]]
 
 
 @given(
@@ -194,5 +190,5 @@ def test_any_answer(declared: list[Any], others: dict[str, Any], views: object) 
     for name in METADATA_STREAMS:
         stream, rows = an_account_stream(name), rows_of(name, account)
 
-        assert [nonconformities(row, stream.json_schema) for row in rows] == [[]] * len(rows)
+        assert [nonconformities(row, stream.get_json_schema()) for row in rows] == [[]] * len(rows)
         assert len({row["id"] for row in rows}) == len(rows)

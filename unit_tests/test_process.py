@@ -1,4 +1,4 @@
-"""The process of a command, where it runs on something else than Linux."""
+"""The process of a command, where no command line shows it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,22 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import pytest
+from airbyte_cdk.models import (
+    AirbyteMessage,
+    AirbyteStateBlob,
+    AirbyteStateMessage,
+    AirbyteStateStats,
+    AirbyteStateType,
+    AirbyteStreamState,
+    StreamDescriptor,
+    Type,
+)
 
-from source_airtable.command import share_one_heap
-from source_airtable.ending import end_when_told
+from source_airtable.process import Entrypoint, end_at_signals, share_one_heap
 from source_airtable.run import hold_signals_back
 
 if TYPE_CHECKING:
@@ -26,7 +36,7 @@ def test_signals_that_cannot_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     handler = signal.getsignal(signal.SIGINT)
     threads = threading.active_count()
 
-    end_when_told(hold_signals_back())
+    end_at_signals(hold_signals_back())
 
     assert threading.active_count() == threads
     assert signal.getsignal(signal.SIGINT) is handler
@@ -44,10 +54,10 @@ def test_ignored_interrupt(mocker: MockerFixture, monkeypatch: pytest.MonkeyPatc
 def test_signal_that_has_come(mocker: MockerFixture) -> None:
     """A signal from before the threads ends the process before its command begins."""
     mocker.patch.object(signal, "sigpending", return_value={signal.SIGTERM})
-    end = mocker.patch("source_airtable.ending._end_at", side_effect=SystemExit)
+    end = mocker.patch("source_airtable.process._end_at", side_effect=SystemExit)
 
     with pytest.raises(SystemExit):
-        end_when_told({signal.SIGTERM, signal.SIGINT})
+        end_at_signals({signal.SIGTERM, signal.SIGINT})
     end.assert_called_once_with({signal.SIGTERM, signal.SIGINT})
 
 
@@ -73,3 +83,22 @@ def test_entry_imports_nothing_long() -> None:
     )
 
     assert ended.stdout.split() == ["source_airtable", "source_airtable.run"]
+
+
+def test_counts_of_states() -> None:
+    """The entrypoint leaves the count that the source wrote into a state."""
+    stats = AirbyteStateStats(recordCount=7.0)
+    state = AirbyteStateMessage(
+        type=AirbyteStateType.STREAM,
+        stream=AirbyteStreamState(
+            stream_descriptor=StreamDescriptor(name="contacts"), stream_state=AirbyteStateBlob()
+        ),
+        sourceStats=stats,
+    )
+    message = AirbyteMessage(type=Type.STATE, state=state)
+
+    handled = Entrypoint.handle_record_counts(message, defaultdict(float))
+
+    assert handled is message
+    assert state.sourceStats is stats
+    assert stats.recordCount == 7.0

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from source_airtable.records import RecordConverter
-from source_airtable.schema.digest import digest_columns, has_changed
+from source_airtable.schema.fingerprint import fingerprint_columns, has_changed
 from source_airtable.schema.json_schema import build_json_schema
+from unit_tests.builders import a_field, a_table
 from unit_tests.generated import JSON_VALUES, airtable_ids, fields
-from unit_tests.tables import a_field, a_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,13 +82,13 @@ def digest_of(
 
 def columns_of(table: TableSchema, json_schema: Mapping[str, Any]) -> list[Any]:
     """Name, field id and schema of the columns that a catalog has of a table."""
-    columns = RecordConverter(table, json_schema).columns
+    columns = RecordConverter.for_table(table, json_schema).columns
     return [(column.name, column.field["id"], column.json_schema) for column in columns]
 
 
 def digest_of_columns(table: TableSchema, json_schema: Mapping[str, Any]) -> str:
     """The digest of what a catalog has of a table."""
-    return digest_columns(table, columns_of(table, json_schema))
+    return fingerprint_columns(table, columns_of(table, json_schema))
 
 
 BEFORE = digest_of(*WHOLE)
@@ -244,7 +244,7 @@ def test_words_of_a_configured_column() -> None:
 
     table = a_table(PRICE)
 
-    assert digest_columns(table, [("price", PRICE["id"], bare)]) == digest_columns(
+    assert fingerprint_columns(table, [("price", PRICE["id"], bare)]) == fingerprint_columns(
         table, [("price", PRICE["id"], told)]
     )
 
@@ -266,7 +266,7 @@ def test_order_says_nothing(generated: list[dict[str, Any]], randomness: Any) ->
     columns = columns_of(table, build_json_schema(table))
     shuffled = randomness.sample(columns, len(columns))
 
-    assert digest_columns(table, shuffled) == digest_columns(table, columns)
+    assert fingerprint_columns(table, shuffled) == fingerprint_columns(table, columns)
 
 
 @given(st.lists(fields(), max_size=5, unique_by=lambda field: field["id"]))
@@ -288,8 +288,8 @@ def test_any_options(
     field: Any = {"id": field_id, "type": field_type, "options": options}
     select: Any = {"id": field_id, "type": field_type, "options": {"choices": choices}}
 
-    assert digest_columns(a_table(field), [("column", field_id, {})])
-    assert digest_columns(a_table(select), [("column", field_id, {})])
+    assert fingerprint_columns(a_table(field), [("column", field_id, {})])
+    assert fingerprint_columns(a_table(select), [("column", field_id, {})])
 
 
 @given(st.text(), st.text())

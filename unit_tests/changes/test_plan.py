@@ -8,23 +8,48 @@ from typing import Any
 
 import pytest
 
+from source_airtable.changes.need import ChangedSince, WholeTable
+from source_airtable.changes.plan import Plan, TableFacts, plan_read
+from source_airtable.changes.record_ids import pack_ids
+from source_airtable.changes.state import SyncState, parse_state
 from source_airtable.config import IncrementalSettings
-from source_airtable.streams.scan_plan import ScanPlan, TableFacts, plan_scan
-from source_airtable.streams.sync_state import SyncState
 
 NOW = datetime(2026, 11, 18, 10, tzinfo=timezone.utc)
 HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
-STATE = SyncState("last_modified", NOW - HOUR, NOW - 30 * HOUR, "1a2b3c4d")
+STATE = SyncState(
+    "last_modified",
+    read_to=NOW - HOUR,
+    cursor_floor=NOW - HOUR,
+    last_full_scan=NOW - 30 * HOUR,
+    fingerprint="1a2b3c4d",
+)
 SAVED = STATE.to_json()
 FACTS = TableFacts("contacts", "1a2b3c4d", None, NOW)
 VOLATILE = replace(FACTS, why_volatile="Total (rollup: a linked record may change)")
 SETTINGS = IncrementalSettings()
+WHOLE = Plan(WholeTable(), NOW)
+TICK = timedelta(milliseconds=1)
 NO_CURSOR = "the last sync was a full refresh, which leaves no cursor"
 
 
 @pytest.fixture(autouse=True)
 def _told(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "airbyte.source_airtable")
+
+
+def plan_from(
+    saved: dict[str, Any] | SyncState,
+    facts: TableFacts = FACTS,
+    settings: IncrementalSettings = SETTINGS,
+) -> Plan:
+    """The plan of a sync that goes on from a saved state."""
+    state = saved.to_json() if isinstance(saved, SyncState) else saved
+    return plan_read(parse_state(state), facts, settings)
+
+
+def since(moment: datetime, method: str = "last_modified") -> Plan:
+    """A plan that reads what changed after a moment."""
+    return Plan(ChangedSince(method, moment), NOW)
 
 
 def told(caplog: pytest.LogCaptureFixture) -> tuple[str, str]:
@@ -41,10 +66,10 @@ def told(caplog: pytest.LogCaptureFixture) -> tuple[str, str]:
         pytest.param(
             {"_airtable_as_of": "2026-11-18"},
             NOW,
-            "the saved state was not written by this connector",
+            "this connector did not write the saved state",
             id="foreign",
         ),
-        pytest.param({**SAVED, "as_of": 7}, NOW, "the saved state is damaged", id="broken"),
+        pytest.param({**SAVED, "read_to": 7}, NOW, "the saved state is damaged", id="broken"),
         pytest.param(
             {**SAVED, "method": "created_time"},
             NOW,
@@ -58,7 +83,7 @@ def told(caplog: pytest.LogCaptureFixture) -> tuple[str, str]:
             id="unknown method",
         ),
         pytest.param(
-            replace(STATE, as_of=NOW + timedelta(seconds=61)).to_json(),
+            replace(STATE, read_to=NOW + timedelta(seconds=61)).to_json(),
             NOW,
             "the saved state is from the future",
             id="future",
@@ -69,23 +94,21 @@ def test_unusable_state(
     caplog: pytest.LogCaptureFixture, saved: dict[str, Any], now: datetime | None, reason: str
 ) -> None:
     """Where the state cannot be gone on from, everything is read anew, with a warning."""
-    plan = plan_scan(saved, replace(FACTS, now=now), SETTINGS)
+    plan = plan_from(saved, replace(FACTS, now=now))
 
-    assert (plan.state, plan.since) == (None, None)
+    assert plan.need == WholeTable()
     assert told(caplog) == ("WARNING", f"Stream contacts is read in full: {reason}.")
 
 
 def test_no_state(caplog: pytest.LogCaptureFixture) -> None:
     """The first sync reads everything, which nobody needs to be warned of."""
-    assert plan_scan({}, FACTS, SETTINGS) == ScanPlan(None, None)
+    assert plan_from({}) == WHOLE
     assert told(caplog) == ("INFO", "Stream contacts is read in full: there is no saved state.")
 
 
 def test_window(caplog: pytest.LogCaptureFixture) -> None:
     """Otherwise what changed since the saved moment is read, and the look-back before it."""
-    plan = plan_scan(SAVED, FACTS, SETTINGS)
-
-    assert plan == ScanPlan(STATE, NOW - 2 * HOUR)
+    assert plan_from(SAVED) == since(NOW - 2 * HOUR)
     assert told(caplog) == (
         "INFO",
         "Stream contacts: reading what changed after 2026-11-18T08:00:00.000Z.",
@@ -97,31 +120,97 @@ def test_lookback(minutes: float) -> None:
     """The edge of the window is the saved moment less the look-back."""
     settings = IncrementalSettings(lookback_minutes=minutes)
 
-    assert plan_scan(SAVED, FACTS, settings).since == STATE.as_of - timedelta(minutes=minutes)
+    assert plan_from(SAVED, settings=settings) == since(NOW - HOUR - timedelta(minutes=minutes))
 
 
 @pytest.mark.parametrize("ahead", [timedelta(0), SECOND, timedelta(minutes=1)])
 def test_state_of_a_clock_slightly_ahead(ahead: timedelta) -> None:
     """A state that another of Airtable's servers dated a little later is gone on from."""
-    state = replace(STATE, as_of=NOW + ahead)
+    state = replace(STATE, read_to=NOW + ahead)
 
-    assert plan_scan(state.to_json(), FACTS, SETTINGS).state == state
+    assert plan_from(state) == since(NOW + ahead - HOUR)
 
 
 def test_future_state_without_date() -> None:
     """Where Airtable's clock is not known, nothing says that a state is from the future."""
-    state = replace(STATE, as_of=NOW + 100 * HOUR)
+    state = replace(STATE, read_to=NOW + 100 * HOUR)
 
-    plan = plan_scan(state.to_json(), replace(FACTS, now=None), SETTINGS)
-
-    assert plan == ScanPlan(state, state.as_of - HOUR)
+    assert plan_from(state, replace(FACTS, now=None)).need == since(NOW + 99 * HOUR).need
 
 
 def test_oldest_state() -> None:
-    """A state from the beginning of time is no reason to fail."""
-    saved = {**SAVED, "as_of": "0001-01-01T00:00:00.000Z"}
+    """A window that would begin before the first year begins in the year 2000."""
+    saved = {**SAVED, "read_to": "0001-01-01T00:00:00.000Z"}
 
-    plan_scan(saved, FACTS, SETTINGS)
+    assert plan_from(saved) == since(datetime(2000, 1, 1, tzinfo=timezone.utc))
+
+
+def test_latest_cursor() -> None:
+    """A cursor at the end of time stays there."""
+    saved = {**SAVED, "cursor_floor": "9999-12-31T23:59:59.999Z"}
+
+    latest = datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=timezone.utc)
+    assert plan_from(saved).as_of == latest
+
+
+@pytest.mark.parametrize(
+    ("floor", "now", "expected"),
+    [
+        (None, NOW, NOW),
+        (None, None, None),
+        (NOW - HOUR, NOW, NOW),
+        (NOW, NOW, NOW + TICK),
+        (NOW + HOUR, NOW, NOW + HOUR + TICK),
+        (NOW - HOUR, None, NOW - HOUR + TICK),
+    ],
+)
+def test_cursor(floor: datetime | None, now: datetime | None, expected: datetime | None) -> None:
+    """The cursor is the present, but above all that any sync emitted."""
+    plan = plan_from(replace(STATE, cursor_floor=floor), replace(FACTS, now=now))
+
+    assert plan.as_of == expected
+
+
+def test_cursor_after_an_unusable_state() -> None:
+    """A state that cannot be gone on from still says which cursors were emitted."""
+    state = replace(STATE, method="created_time", cursor_floor=NOW + HOUR)
+
+    assert plan_from(state) == Plan(WholeTable(), NOW + HOUR + TICK)
+
+
+@pytest.mark.parametrize(
+    ("damaged", "level"),
+    [
+        ({"read_to": "yesterday"}, "WARNING"),
+        ({"last_full_scan": []}, "WARNING"),
+        ({"method": "created_time"}, "WARNING"),
+        ({"method": 7}, "WARNING"),
+        ({"read_to": "2036-11-18T10:00:00.000Z"}, "WARNING"),
+        ({"read_to": None}, "INFO"),
+        ({"recent_ids": "recA"}, "WARNING"),
+    ],
+    ids=["moment", "list", "other method", "no method", "future", "no moment", "other ids"],
+)
+def test_damage_that_leaves_the_known_ids(
+    caplog: pytest.LogCaptureFixture, damaged: dict[str, Any], level: str
+) -> None:
+    """A state with a damaged part means a full scan, and the known ids are kept."""
+    saved = {**SAVED, "known_ids": pack_ids(["recA", "recB"]), **damaged}
+    parsed = parse_state(saved)
+
+    plan = plan_read(parsed, FACTS, SETTINGS)
+
+    assert plan == WHOLE
+    assert told(caplog)[0] == level
+    assert parsed.state is not None
+    assert parsed.state.known_ids is not None
+    assert set(parsed.state.known_ids) == {"recA", "recB"}
+
+
+def test_table_that_was_not_read_to_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    """A state without a window's edge means a full scan, and says why."""
+    assert plan_from(replace(STATE, read_to=None)) == WHOLE
+    assert told(caplog)[1].endswith("the last sync did not read the table to its end.")
 
 
 @pytest.mark.parametrize("method", ["last_modified", "created_time"])
@@ -129,13 +218,9 @@ def test_changed_schema(caplog: pytest.LogCaptureFixture, method: Any) -> None: 
     """Columns made of something else are read in full, and the state is gone on from."""
     state = replace(STATE, method=method)
 
-    plan = plan_scan(
-        state.to_json(),
-        replace(FACTS, schema_digest="9f9f9f9f"),
-        IncrementalSettings(method=method),
-    )
+    facts = replace(FACTS, fingerprint="9f9f9f9f")
 
-    assert plan == ScanPlan(state, None)
+    assert plan_from(state, facts, IncrementalSettings(method=method)) == WHOLE
     assert told(caplog) == (
         "INFO",
         (
@@ -147,17 +232,15 @@ def test_changed_schema(caplog: pytest.LogCaptureFixture, method: Any) -> None: 
 
 def test_deselected_column() -> None:
     """A column less is no reason to read everything."""
-    state = replace(STATE, schema_digest="1a2b3c4d 5e6f7a8b")
+    state = replace(STATE, fingerprint="1a2b3c4d 5e6f7a8b")
 
-    assert plan_scan(state.to_json(), FACTS, SETTINGS).since is not None
+    assert plan_from(state) == since(NOW - 2 * HOUR)
 
 
 @pytest.mark.parametrize("hours", [24, 30, 0.5])
 def test_full_scan_that_is_due(caplog: pytest.LogCaptureFixture, hours: float) -> None:
     """A table whose cells change by themselves is read in full when the time has come."""
-    plan = plan_scan(SAVED, VOLATILE, IncrementalSettings(full_rescan_hours=hours))
-
-    assert plan == ScanPlan(STATE, None)
+    assert plan_from(SAVED, VOLATILE, IncrementalSettings(full_rescan_hours=hours)) == WHOLE
     assert told(caplog) == (
         "INFO",
         (
@@ -180,13 +263,18 @@ def test_full_scan_that_is_due(caplog: pytest.LogCaptureFixture, hours: float) -
 )
 def test_full_scan_that_is_not_due(facts: TableFacts, settings: IncrementalSettings) -> None:
     """Too early, switched off, without need or without a clock, only the window is read."""
-    assert plan_scan(SAVED, facts, settings).since == NOW - 2 * HOUR
+    assert plan_from(SAVED, facts, settings).need == since(NOW - 2 * HOUR).need
 
 
 def test_created_time_of_a_volatile_table() -> None:
     """The method created_time sees no changes, so that it never reads everything for them."""
     state = replace(STATE, method="created_time")
 
-    plan = plan_scan(state.to_json(), VOLATILE, IncrementalSettings(method="created_time"))
+    plan = plan_from(state, VOLATILE, IncrementalSettings(method="created_time"))
 
-    assert plan.since == NOW - 2 * HOUR
+    assert plan == since(NOW - 2 * HOUR, "created_time")
+
+
+def test_first_rescan_of_a_volatile_table() -> None:
+    """A volatile table whose last full scan is unknown is read in full."""
+    assert plan_from(replace(STATE, last_full_scan=None), VOLATILE) == WHOLE

@@ -13,14 +13,14 @@ from integration_tests.airtable_simulator.formula_parser import field_names, par
 from integration_tests.airtable_simulator.formulas import compile_filter
 from integration_tests.airtable_simulator.settings import Settings
 from integration_tests.airtable_simulator.table import Table
-from source_airtable.streams.window import (
-    Window,
-    created_after,
+from source_airtable.changes.need import (
+    ChangedSince,
+    FilterProof,
+    RecordIds,
+    WholeTable,
     find_modified_field,
-    modified_after,
-    with_ids,
 )
-from unit_tests.tables import a_field, a_table
+from unit_tests.builders import a_field, a_table
 
 SINCE = datetime(2026, 11, 18, 10, tzinfo=timezone.utc)
 SECOND = timedelta(seconds=1)
@@ -29,6 +29,21 @@ NAME = a_field()
 EDITED = "fldEdited00000001"
 # What the function gives for a blank time, and what IS_AFTER says of it: nobody knows.
 READINGS = [(time, comparison) for time in ("blank", "error") for comparison in ("false", "error")]
+
+
+def modified_after(moment: datetime) -> str:
+    """The filter of edits."""
+    return ChangedSince("last_modified", moment).formula
+
+
+def created_after(moment: datetime) -> str:
+    """The filter of new records."""
+    return ChangedSince("created_time", moment).formula
+
+
+def with_ids(*record_ids: str) -> str:
+    """The filter of ids."""
+    return RecordIds(record_ids).formula
 
 
 def as_text(moment: datetime) -> str:
@@ -90,10 +105,10 @@ def test_formula_of_new_records() -> None:
 
 def test_formula_of_ids() -> None:
     """Records are picked by their ids."""
-    assert with_ids(["recA", "recB"]) == "OR(RECORD_ID()='recA',RECORD_ID()='recB')"
+    assert with_ids("recA", "recB") == "OR(RECORD_ID()='recA',RECORD_ID()='recB')"
 
 
-@pytest.mark.parametrize("formula", [modified_after(SINCE), created_after(SINCE), with_ids(["r"])])
+@pytest.mark.parametrize("formula", [modified_after(SINCE), created_after(SINCE), with_ids("r")])
 def test_formula_names_no_field(formula: str) -> None:
     """No field is named, whose name might hold a brace or change."""
     assert list(field_names(parse_formula(formula))) == []
@@ -170,7 +185,7 @@ def test_no_edit_is_lost(
 @pytest.mark.parametrize("record_id", ["recAdw9EjV90xbZ00", "recOther000000000"])
 def test_picked_by_id(record_id: str) -> None:
     """By id the record of that id is picked, and no other."""
-    picked = is_picked(with_ids(["recX", record_id]), BEFORE, None)
+    picked = is_picked(with_ids("recX", record_id), BEFORE, None)
 
     assert picked is (record_id == "recAdw9EjV90xbZ00")
 
@@ -220,33 +235,58 @@ def test_second_field_that_proves() -> None:
     assert find_modified_field(a_table(days, a_modified_field())) == EDITED
 
 
-def window_after(
-    *records: tuple[object, object],
+def is_ignored_after(
+    *pages: list[tuple[object, object]],
     method: str = "last_modified",
     field: Any = None,  # noqa: ANN401 - a field
-) -> Window:
-    """A window that was shown records of these times of creation and of the last edit."""
-    window = Window(method, SINCE, a_table(NAME, a_modified_field() if field is None else field))
-    for created, modified in records:
-        cells = {} if modified is None else {EDITED: modified}
-        window.look_at({"id": "rec", "createdTime": created, "fields": cells})
-    return window
+) -> bool:
+    """Whether pages of records of these times of creation and last edit prove a filter ignored."""
+    table = a_table(NAME, a_modified_field() if field is None else field)
+    proof = FilterProof(ChangedSince(method, SINCE), table)
+    for page in pages:
+        records: Any = [
+            {"id": "rec", "createdTime": created, "fields": {EDITED: edited} if edited else {}}
+            for created, edited in page
+        ]
+        proof.look_at(records)
+    return proof.is_ignored
 
 
 OLD, EDGE, NEW = as_text(SINCE - 3 * SECOND), as_text(SINCE - 2 * SECOND), as_text(AFTER)
 
 
-@pytest.mark.parametrize("method", ["last_modified", "created_time"])
-def test_formula_of_the_method(method: str) -> None:
-    """Each method has its formula."""
-    formulas = {"last_modified": modified_after(SINCE), "created_time": created_after(SINCE)}
+def test_formula_of_a_whole_table() -> None:
+    """The need for the whole table has no filter."""
+    assert WholeTable().formula is None
 
-    assert window_after(method=method).formula == formulas[method]
+
+@pytest.mark.parametrize("need", [WholeTable(), RecordIds(("recA",))])
+def test_need_that_proves_nothing(need: WholeTable | RecordIds) -> None:
+    """Only the filter by moments can be proven ignored."""
+    proof = FilterProof(need, a_table(NAME, a_modified_field()))
+    old: Any = {"id": "rec", "createdTime": OLD, "fields": {EDITED: OLD}}
+    proof.look_at([old])
+
+    assert not proof.is_ignored
+
+
+def test_equal_needs() -> None:
+    """Needs of the same method and moment are equal, so that streams share a scan."""
+    needs = {
+        ChangedSince("last_modified", SINCE),
+        ChangedSince("last_modified", SINCE + 0 * SECOND),
+        ChangedSince("last_modified", AFTER),
+        ChangedSince("created_time", SINCE),
+        WholeTable(),
+        WholeTable(),
+    }
+
+    assert len(needs) == 4
 
 
 def test_record_outside_the_window() -> None:
     """A record that was neither created nor edited in the window proves that it is ignored."""
-    assert window_after((OLD, OLD)).is_ignored
+    assert is_ignored_after([(OLD, OLD)])
 
 
 @pytest.mark.parametrize(
@@ -264,19 +304,19 @@ def test_record_outside_the_window() -> None:
 )
 def test_record_that_proves_nothing(record: tuple[object, object]) -> None:
     """A record inside the window, near its edge, or of unknown times proves nothing."""
-    assert not window_after(record).is_ignored
+    assert not is_ignored_after([record])
 
 
 def test_proof_among_others() -> None:
     """One record that proves it is enough, whatever comes behind it."""
-    assert window_after((NEW, NEW), (OLD, OLD), (NEW, NEW)).is_ignored
+    assert is_ignored_after([(NEW, NEW), (OLD, OLD), (NEW, NEW)], [(NEW, NEW)], [])
 
 
 def test_table_without_proof() -> None:
     """Without a field that proves, an old record may have been edited."""
     field = a_modified_field(result="date")
 
-    assert not window_after((OLD, OLD), field=field).is_ignored
+    assert not is_ignored_after([(OLD, OLD)], field=field)
 
 
 @pytest.mark.parametrize(
@@ -284,6 +324,6 @@ def test_table_without_proof() -> None:
 )
 def test_proof_of_creation(created: object, *, expected: bool) -> None:
     """By creation, each record's own time is the proof, whatever fields there are."""
-    window = window_after((created, NEW), method="created_time", field=a_modified_field("x"))
+    field = a_modified_field(("x",))
 
-    assert window.is_ignored is expected
+    assert is_ignored_after([(created, NEW)], method="created_time", field=field) is expected

@@ -1,0 +1,311 @@
+"""A tombstone for each record that is gone, and never for one that may be there."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+
+from source_airtable.changes import deletions
+from source_airtable.changes.deletions import DeletionTracker
+from source_airtable.changes.record_ids import RecordIdSet
+from source_airtable.changes.state import SyncState, parse_state
+from source_airtable.config import IncrementalSettings
+from unit_tests.state_samples import a_state_sample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+NOW = datetime(2026, 11, 18, 10, tzinfo=timezone.utc)
+DAY, HOUR = timedelta(hours=24), timedelta(hours=1)
+SETTINGS = IncrementalSettings(detect_deletions=True)
+
+
+class Listing:
+    """A finished scan: what was in the whole table, or what lists of ids show one by one."""
+
+    def __init__(self, *lists: Iterable[str], whole: Iterable[str] | None = None) -> None:
+        self.whole_listing = None if whole is None else RecordIdSet(whole)
+        self.asked_again: list[bool] = []
+        self._lists = [RecordIdSet(ids) for ids in lists]
+
+    def list_ids(self, *, again: bool = False) -> RecordIdSet:
+        """Give the next list."""
+        self.asked_again.append(again)
+        return self._lists.pop(0)
+
+
+def a_state(*known_ids: str, sweep: datetime | None = NOW - DAY) -> SyncState:
+    """A state that knows these records, compared a day ago."""
+    return SyncState("last_modified", last_sweep=sweep, known_ids=RecordIdSet(known_ids))
+
+
+UNTRACKED = SyncState("last_modified")
+
+
+class Outcome:
+    """What a tracker finds out in one sync."""
+
+    def __init__(
+        self,
+        saved: SyncState | None,
+        listing: Listing,
+        emitted: Iterable[str] = (),
+        settings: IncrementalSettings = SETTINGS,
+    ) -> None:
+        self.listing = listing
+        self.tracker = DeletionTracker("contacts", settings, saved)
+        self.tracker.note_emitted(emitted)
+        self.unseen = self.tracker.compare(listing, NOW)
+        # The scan reads what is unseen, and emits it.
+        self.tracker.note_emitted(self.unseen)
+        self.gone = self.tracker.take_gone()
+        known = self.tracker.known_ids()
+        self.known = None if known is None else set(known)
+
+
+def many(count: int, start: int = 0) -> list[str]:
+    """So many ids."""
+    return [f"rec{number:014d}" for number in range(start, start + count)]
+
+
+def test_record_that_is_gone() -> None:
+    """A known record that a sweep does not see is gone, and is forgotten."""
+    outcome = Outcome(a_state("recA", "recB"), Listing(["recA"]))
+
+    assert (outcome.gone, outcome.unseen, outcome.known) == (["recB"], [], {"recA"})
+    assert outcome.tracker.last_sweep == NOW
+    assert outcome.listing.asked_again == [False]
+
+
+def test_deletions_are_given_once() -> None:
+    """A second question for what is gone gives nothing."""
+    outcome = Outcome(a_state("recA", "recB"), Listing([]))
+
+    assert (outcome.gone, outcome.tracker.take_gone()) == (["recA", "recB"], [])
+
+
+def test_nothing_is_gone(caplog: pytest.LogCaptureFixture) -> None:
+    """If a sweep sees every known record, nothing is gone, and the log says nothing of it."""
+    caplog.set_level("INFO", "airbyte.source_airtable")
+
+    outcome = Outcome(a_state("recA", "recB"), Listing(["recB", "recA"]))
+
+    assert (outcome.gone, outcome.unseen) == ([], [])
+    assert "are deleted" not in caplog.text
+
+
+def test_log(caplog: pytest.LogCaptureFixture) -> None:
+    """The log says that a sweep is made, and how many records are gone."""
+    caplog.set_level("INFO", "airbyte.source_airtable")
+
+    Outcome(a_state("recA", "recB"), Listing(["recC"]))
+
+    assert caplog.messages == [
+        "Stream contacts: looking for deleted records.",
+        "Stream contacts: 2 records are deleted.",
+    ]
+
+
+def test_whole_scan_is_a_sweep() -> None:
+    """A scan of the whole table finds deletions without another list, due or not."""
+    saved = a_state("recA", "recB", sweep=NOW)
+
+    outcome = Outcome(saved, Listing(whole=["recA", "recC"]), emitted=["recA", "recC"])
+
+    assert (outcome.gone, outcome.known) == (["recB"], {"recA", "recC"})
+    assert (outcome.tracker.last_sweep, outcome.listing.asked_again) == (NOW, [])
+
+
+@pytest.mark.parametrize(
+    ("ago", "is_due"), [(DAY, True), (DAY - timedelta(seconds=1), False), (timedelta(0), False)]
+)
+def test_when_a_sweep_is_due(ago: timedelta, *, is_due: bool) -> None:
+    """A sweep is due when its hours have passed."""
+    outcome = Outcome(a_state("recA", sweep=NOW - ago), Listing([]))
+
+    assert (outcome.gone, len(outcome.listing.asked_again)) == (
+        (["recA"], 1) if is_due else ([], 0)
+    )
+
+
+def test_sweep_in_every_sync() -> None:
+    """With 0 hours, every sync makes a sweep."""
+    settings = IncrementalSettings(detect_deletions=True, deletion_sweep_hours=0)
+
+    assert Outcome(a_state("recA", sweep=NOW), Listing([]), settings=settings).gone == ["recA"]
+
+
+def test_sweep_of_unknown_moment() -> None:
+    """If no sweep is known, one is due."""
+    assert Outcome(a_state("recA", sweep=None), Listing([])).gone == ["recA"]
+
+
+def test_records_between_sweeps() -> None:
+    """Between sweeps, emitted records become known, and nothing is gone."""
+    saved = a_state("recA", sweep=NOW - HOUR)
+
+    outcome = Outcome(saved, Listing(), emitted=["recB"])
+
+    assert (outcome.gone, outcome.known) == ([], {"recA", "recB"})
+    assert outcome.tracker.last_sweep == NOW - HOUR
+
+
+def test_first_tracking_by_a_whole_scan() -> None:
+    """The first whole scan only takes down which records there are."""
+    outcome = Outcome(None, Listing(whole=["recA", "recB"]), emitted=["recA", "recB"])
+
+    assert (outcome.gone, outcome.unseen, outcome.known) == ([], [], {"recA", "recB"})
+
+
+def test_first_tracking_by_a_sweep() -> None:
+    """Switched on later, the first sweep takes down what is there, and reads none of it."""
+    outcome = Outcome(UNTRACKED, Listing(["recA", "recB"]), emitted=["recA"])
+
+    assert (outcome.gone, outcome.unseen, outcome.known) == ([], [], {"recA", "recB"})
+    assert outcome.tracker.last_sweep == NOW
+
+
+@pytest.mark.parametrize("saved", [UNTRACKED, a_state("recA")], ids=["first", "later"])
+def test_emitted_and_gone(saved: SyncState) -> None:
+    """A record that was emitted, and is gone by the time of the sweep, gets a tombstone."""
+    outcome = Outcome(saved, Listing(["recA"]), emitted=["recB"])
+
+    assert (outcome.gone, outcome.known) == (["recB"], {"recA"})
+
+
+def test_unseen_records() -> None:
+    """Records that no sync has seen are given in order, and known from then on."""
+    outcome = Outcome(a_state("recA"), Listing(["recA", "recC", "recB"]))
+
+    assert (outcome.unseen, outcome.gone) == (["recB", "recC"], [])
+    assert outcome.known == {"recA", "recB", "recC"}
+
+
+def test_unseen_record_that_goes_meanwhile() -> None:
+    """An unseen record that is gone when it is read is not known."""
+    tracker = DeletionTracker("contacts", SETTINGS, a_state("recA"))
+
+    unseen = tracker.compare(Listing(["recA", "recB"]), NOW)
+
+    assert (unseen, tracker.take_gone()) == (["recB"], [])
+    assert set(tracker.known_ids() or ()) == {"recA"}
+
+
+def test_emitted_record_is_not_unseen() -> None:
+    """The sweep does not read again what the scan has emitted."""
+    outcome = Outcome(a_state("recA"), Listing(["recA", "recB"]), emitted=["recB"])
+
+    assert (outcome.unseen, outcome.known) == ([], {"recA", "recB"})
+
+
+def test_record_that_was_made_anew() -> None:
+    """A record that was deleted and restored before the sweep is there."""
+    outcome = Outcome(a_state("recA"), Listing(["recA"]), emitted=["recA"])
+
+    assert (outcome.gone, outcome.known) == ([], {"recA"})
+
+
+def test_deletions_after_an_upgrade() -> None:
+    """The ids in a state of version 1 still find what is deleted."""
+    sample = a_state_sample("version_1_last_modified")
+    known = sample.holds["known_ids"]
+    saved = parse_state({**sample.state, "last_sweep": "2026-11-16T10:00:00.000Z"}).state
+
+    outcome = Outcome(saved, Listing(known[5:]))
+
+    assert outcome.gone == known[:5]
+    assert outcome.known == set(known[5:])
+
+
+@pytest.mark.parametrize(
+    ("known", "gone", "is_confirmed"),
+    [(60, 50, False), (60, 51, True), (300, 60, False), (300, 61, True), (300, 300, True)],
+)
+def test_when_deletions_are_confirmed(known: int, gone: int, *, is_confirmed: bool) -> None:
+    """More than 50 deletions that are more than a fifth of the known records need a second list."""
+    left = many(known)[gone:]
+
+    outcome = Outcome(a_state(*many(known)), Listing(left, left))
+
+    assert outcome.listing.asked_again == [False, *([True] if is_confirmed else [])]
+    assert (outcome.gone, outcome.known) == (many(gone), set(left))
+    assert not outcome.tracker.is_disputed
+
+
+def test_whole_scan_that_is_confirmed() -> None:
+    """A scan of the whole table is confirmed by a list, too."""
+    left = many(40, start=60)
+
+    outcome = Outcome(a_state(*many(100)), Listing(left, whole=left))
+
+    assert (outcome.listing.asked_again, outcome.gone) == ([True], many(60))
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_lists_that_disagree(caplog: pytest.LogCaptureFixture, *, is_whole: bool) -> None:
+    """If one of the missing records is in the second list, nothing is gone and nothing forgotten."""
+    saved, left = a_state(*many(100)), many(40, start=60)
+    second = [*left, *many(1)]
+    listing = Listing(second, whole=left) if is_whole else Listing(left, second)
+
+    outcome = Outcome(saved, listing)
+
+    assert (outcome.gone, outcome.unseen, outcome.known) == ([], [], set(many(100)))
+    assert outcome.tracker.is_disputed
+    assert outcome.tracker.last_sweep == saved.last_sweep
+    assert "60 of 100 known records were missing from one list" in caplog.text
+
+
+def test_records_of_a_disputed_scan() -> None:
+    """What a disputed scan emitted becomes known all the same."""
+    outcome = Outcome(a_state(*many(100)), Listing(many(100), whole=["recNew"]), emitted=["recNew"])
+
+    assert outcome.known == {*many(100), "recNew"}
+
+
+def test_most_records(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """As many records as the state may hold are tracked."""
+    monkeypatch.setattr(deletions, "MOST_TRACKED_RECORDS", 2)
+
+    outcome = Outcome(None, Listing(whole=["recA", "recB"]))
+
+    assert outcome.known == {"recA", "recB"}
+    assert (outcome.tracker.untracked_records, caplog.text) == (None, "")
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_too_many_records(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, is_whole: bool
+) -> None:
+    """A table with more records is not tracked, and a warning gives both numbers."""
+    monkeypatch.setattr(deletions, "MOST_TRACKED_RECORDS", 2)
+    listing = Listing(whole=["recA", "recB", "recC"]) if is_whole else Listing()
+
+    outcome = Outcome(a_state("recA", "recB", sweep=NOW), listing, emitted=["recC"])
+
+    assert (outcome.known, outcome.tracker.untracked_records) == (None, 3)
+    assert (
+        "deletions are not detected, because the table has 3 records and the state holds the ids "
+        "of at most 2."
+    ) in caplog.text
+
+
+def test_no_sweep_of_an_untracked_table() -> None:
+    """A table with too many records is not listed for a sweep, and stays marked."""
+    saved = SyncState("last_modified", last_sweep=NOW - 3 * DAY, untracked_records=300_000)
+
+    outcome = Outcome(saved, Listing(), emitted=["recA"])
+
+    assert (outcome.listing.asked_again, outcome.gone, outcome.known) == ([], [], None)
+    assert outcome.tracker.untracked_records == 300_000
+
+
+def test_table_that_shrank() -> None:
+    """A whole scan of a table that is small enough again tracks it."""
+    saved = SyncState("last_modified", last_sweep=NOW - DAY, untracked_records=300_000)
+
+    outcome = Outcome(saved, Listing(whole=["recA"]), emitted=["recA"])
+
+    assert (outcome.known, outcome.tracker.untracked_records) == ({"recA"}, None)
