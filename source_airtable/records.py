@@ -194,13 +194,8 @@ class RecordConverter:
 
     def fingerprint(self) -> str:
         """Give the fingerprint of all that decides what a record's row holds."""
-        columns: list[tuple[str, str, Mapping[str, Any]]] = [
-            (column.name, column.field["id"], column.json_schema) for column in self.columns
-        ]
-        columns += [
-            (name, "", {"constant": value}) for name, value in self.layout.constants.items()
-        ]
-        return fingerprint_columns(self.table, columns)
+        columns = ((one.name, one.field["id"], one.json_schema) for one in self.columns)
+        return fingerprint_columns(self.table, columns, self.layout.constants)
 
     def rows(self, page: Page, as_of: str | None) -> list[Row]:
         """Convert a page, one row a record; `as_of` is the cursor of the rows."""

@@ -4,8 +4,9 @@ An edit of a field can change cells of records that nobody touched: a new formul
 name for a choice. Airtable's modified times do not move then. So the saved state holds a
 fingerprint of the columns. If it has changed, the next sync reads the table in full.
 
-Shape: `1a2b3c4d:aaaa11bbbb22 5e6f7a8b`. A column has eight hexadecimal digits for its definition.
-After a colon, it has six digits for each choice that its cells can name.
+Shape: `1a2b3c4d:aaaa11bbbb22 5e6f7a8b = =0f1e2d3c`. A column has eight hexadecimal digits for its
+definition. After a colon, it has six digits for each choice that its cells can name. Behind an
+equals sign stand eight digits for each value that is in every row, such as the table's name.
 """
 
 from __future__ import annotations
@@ -27,30 +28,45 @@ if TYPE_CHECKING:
 _COLUMN_DIGITS = 8
 _CHOICE_DIGITS = 6
 _ANNOTATIONS = ("description", ANNOTATION)
+# A fingerprint of an older version has none, and says nothing of the values in every row.
+_CONSTANT = "="
 
 
 def fingerprint_columns(
-    table: TableSchema, columns: Iterable[tuple[str, str, Mapping[str, Any]]]
+    table: TableSchema,
+    columns: Iterable[tuple[str, str, Mapping[str, Any]]],
+    constants: Mapping[str, Any] | None = None,
 ) -> str:
-    """Digest columns, each given as name, field id and JSON schema. Their order does not matter."""
+    """Digest columns, each given as name, field id and JSON schema. Their order does not matter.
+
+    `constants` are the values that every row has, by column.
+    """
     fields: dict[str, FieldDict] = {field["id"]: field for field in table.fields}
-    return " ".join(
-        sorted(
-            _fingerprint_column(name, json_schema, _with_sources(field_id, fields))
-            for name, field_id, json_schema in columns
-        )
+    parts = sorted(
+        _fingerprint_column(name, json_schema, _with_sources(field_id, fields))
+        for name, field_id, json_schema in columns
     )
+    if constants is not None:
+        parts.append(_CONSTANT)
+        parts += sorted(
+            f"{_CONSTANT}{_hash([name, value], _COLUMN_DIGITS)}"
+            for name, value in constants.items()
+        )
+    return " ".join(parts)
 
 
 def has_changed(old: str, new: str) -> bool:
     """Return whether records may differ from what a sync with the old fingerprint read.
 
-    They may if a column is new, if its definition changed, or if a choice was renamed or deleted.
+    They may if a column is new, if its definition changed, if a choice was renamed or deleted, or
+    if a value that is in every row changed.
     They do not if a column was deselected, if a choice was added, or if only the order changed.
     """
     before, now = _parse(old), _parse(new)
     return any(
-        column not in before or not before[column] <= choices for column, choices in now.items()
+        column not in before or not before[column] <= choices
+        for column, choices in now.items()
+        if _CONSTANT in before or not column.startswith(_CONSTANT)
     )
 
 
