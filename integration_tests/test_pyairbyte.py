@@ -322,6 +322,6 @@ def test_streams_of_the_account(reads: Reads) -> None:
         assert len(found) == len(tables) + len(ACCOUNT_STREAMS)
         assert {name: len(found[name]) for name in ACCOUNT_STREAMS} == wanted
         for name, described in ACCOUNT_STREAMS.items():
-            keys = {tuple(row[column] for column in described.primary_key) for row in found[name]}
+            keys = {tuple(row[column] for column in described.key) for row in found[name]}
 
             assert len(keys) == wanted[name]

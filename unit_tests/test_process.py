@@ -91,4 +91,4 @@ def test_counts_of_states() -> None:
 
     assert handled is message
     assert state.sourceStats is stats
-    assert stats.recordCount == 7.0
+    assert stats == AirbyteStateStats(recordCount=7.0)

@@ -302,6 +302,17 @@ def test_misfit_of_a_column_that_cannot_be_null() -> None:
     assert data_of(json_schema, {RATING["id"]: 4.5}) == {"_airtable_errors": {"priority": 4.5}}
 
 
+def test_half_a_misfit_of_a_column_that_cannot_be_null() -> None:
+    """A cell that fits in part keeps its part where the column cannot be null."""
+    numbers = {"type": "array", "items": {"type": ["null", "number"]}}
+    json_schema = a_schema_of("_airtable_errors", files=numbers)
+
+    assert data_of(json_schema, {FILES["id"]: [1, "x"]}) == {
+        "_airtable_errors": {"files": [1, "x"]},
+        "files": [1, None],
+    }
+
+
 def test_false_in_a_column_that_cannot_be_null() -> None:
     """A checkbox that is not ticked is false where it cannot be null."""
     assert data_of(a_schema_of(done={"type": "boolean"}), {}) == {"done": False}

@@ -52,6 +52,7 @@ RAISED_ELSEWHERE = {
     "ConfigError": "a consequence",
     "TransientError": "a consequence",
     "MissingScopeError": "discovery, check and scan know which scope a refusal means",
+    "DiskFullError": "the download of a file, see test_files.py",
     "GrantLostError": "the authenticator and its renewals know, see test_oauth.py",
     "NoBaseError": "discovery and check count what is left",
     "BaseNotFoundError": "discovery, check and scan know which base was meant",

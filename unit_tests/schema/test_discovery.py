@@ -25,9 +25,8 @@ from source_airtable.schema.discovery import (
     table_marks,
     told_base,
 )
-from unit_tests.builders import TOKEN, a_config
+from unit_tests.builders import TOKEN, a_config, a_field, a_table_answer
 from unit_tests.fake_client import FakeClient
-from unit_tests.builders import a_field, a_table_answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

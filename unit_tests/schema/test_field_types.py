@@ -10,9 +10,9 @@ from jsonschema import Draft7Validator
 from source_airtable.records import Page, RecordConverter
 from source_airtable.schema.field_types import FIELD_TYPES, UNKNOWN_TYPE, json_schema_of, row_of
 from source_airtable.schema.json_schema import build_json_schema
+from unit_tests.builders import AS_OF, a_record, a_table
 from unit_tests.conforming import as_json, nonconformities
 from unit_tests.field_type_samples import CELLS, SAMPLES, VARIANTS
-from unit_tests.builders import AS_OF, a_record, a_table
 
 ROWS = [*FIELD_TYPES.values(), UNKNOWN_TYPE]
 UNDOCUMENTED = {"manualSort", UNKNOWN_TYPE.name}

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from source_airtable.records import RecordConverter
 from source_airtable.schema.fingerprint import fingerprint_columns, has_changed
 from source_airtable.schema.json_schema import build_json_schema
-from unit_tests.generated import JSON_VALUES, airtable_ids, fields
 from unit_tests.builders import a_field, a_table
+from unit_tests.generated import JSON_VALUES, airtable_ids, fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,8 +17,8 @@ from source_airtable.schema.json_schema import (
 )
 from source_airtable.schema.names import DELETED_AT_COLUMN
 from source_airtable.schema.names import SYSTEM_COLUMNS as SYSTEM_COLUMNS_AND_TOMBSTONES
-from unit_tests.generated import fields
 from unit_tests.builders import BASE, TABLE, a_field, a_table
+from unit_tests.generated import fields
 
 NAME = a_field(description="As it is registered.")
 SYSTEM_COLUMNS = [name for name in SYSTEM_COLUMNS_AND_TOMBSTONES if name != DELETED_AT_COLUMN]

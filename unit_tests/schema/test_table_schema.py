@@ -9,9 +9,9 @@ from hypothesis import given, settings
 
 from source_airtable.schema.field_types import json_schema_of
 from source_airtable.schema.table_schema import parse_table
+from unit_tests.builders import BASE, TABLE, a_field, a_table, a_table_answer, ids
 from unit_tests.field_type_samples import VARIANTS
 from unit_tests.generated import JSON_VALUES
-from unit_tests.builders import BASE, TABLE, a_field, a_table, a_table_answer, ids
 
 NAME = a_field()
 EMAIL = a_field("email", field_id="fldE7HaB2vir3yxCY", name="E-mail")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from source_airtable.schema.field_types import FIELD_TYPES
 from source_airtable.schema.volatility import PLAIN_TYPES, SELF_CHANGING_TYPES, why_volatile
-from unit_tests.generated import fields
 from unit_tests.builders import a_field, a_table
+from unit_tests.generated import fields
 
 NAME = a_field()
 LINK = a_field("multipleRecordLinks", field_id="fldLink0000000001", name="Orders")

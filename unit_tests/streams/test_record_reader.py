@@ -253,7 +253,8 @@ def test_clock_that_leaps_ahead() -> None:
 )
 def test_cursors_rise(moments: tuple[datetime | None, ...]) -> None:
     """From sync to sync the cursor becomes greater, whatever the clock does."""
-    state, cursors = None, []
+    state: Any = None
+    cursors: list[str | None] = []
     for moment in moments:
         synced = Synced(state, moment, [a_page("recA")])
         state = synced.saved

@@ -277,7 +277,7 @@ def test_streams_of_a_table() -> None:
 
 def test_order_of_account_streams() -> None:
     """Streams that make calls of their own come last in every read."""
-    plan = plan_of(*(of_account(name) for name in reversed(ACCOUNT_STREAMS)))
+    plan = plan_of(*(of_account(name) for name in reversed(list(ACCOUNT_STREAMS))))
 
     orders = {tuple(one.stream.name for one in read.streams) for read in plan.table_reads()}
     assert orders == {("records", "comments")}
