@@ -40,7 +40,7 @@ Row = dict[str, Any]
 """The data of one record message."""
 
 Cells = tuple[dict[str, Any], dict[str, Any]]
-"""One record's values by field id, and those of its cells that do not fit, as Airtable sent them."""
+"""One record's values by field id, and the cells that do not fit, as Airtable sent them."""
 
 
 @dataclass(slots=True)

@@ -7,7 +7,6 @@ Shape: `{"version": 2, "method": "last_modified", "read_to": "2026-11-18T10:00:0
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +15,7 @@ from source_airtable.changes.moments import parse_utc_text, to_utc_text
 from source_airtable.changes.record_ids import RecordIdSet, pack_ids, unpack_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
 VERSION = 2
