@@ -447,6 +447,31 @@ def test_refused_filter_of_ids(simulator: SimulatorProcess) -> None:
     assert second.ids.count(restored) == 1
 
 
+def test_failing_sweep_of_one_stream(simulator: SimulatorProcess) -> None:
+    """A sweep that fails fails its stream alone, and the others of its scan are complete."""
+    base = a_plain_base()
+    account = an_account(simulator, base, detect_deletions=True, deletion_sweep_hours=0)
+    everything = account.connector.discover_all()
+    (table,) = [stream for stream in everything if "x-airtable" in stream["json_schema"]]
+    (records,) = [stream for stream in everything if stream["name"] == "records"]
+    streams = [table, without_columns(records, "_ab_cdc_deleted_at")]
+    first = account.sync(streams)
+    account.admin.advance_clock(60)
+    edited = edit(account, base, 0)
+    # The first list of the next sync is the scan, the second one the sweep.
+    account.admin.plan_fault("list_records", "status", status=422, nth=2, times=None)
+    run = account.connector.read(
+        a_catalog(streams, sync_mode="incremental"), state=first.run.states, on_fast_clock=True
+    )
+    account.admin.clear_faults()
+
+    assert run.exit_code == 1
+    assert run.last_statuses == {table["name"]: "INCOMPLETE", "records": "COMPLETE"}
+    assert run.state_streams == ["records"]
+    assert edited in [record["id"] for record in run.records["records"]]
+    assert run.failure_of(table["name"])["failure_type"] == "system_error"
+
+
 # What makes a scan full, and deletions.
 
 

@@ -172,6 +172,25 @@ def test_blank_records(account: Account, first: Run) -> None:
     assert all("name" not in record for record in emitted)
 
 
+def test_rows_without_columns(airtable: SimulatorProcess) -> None:
+    """Blank records whose columns cannot be null are empty rows, which do not end the sync."""
+    base = a_base(
+        "Not nullable",
+        *(a_table(name, records=[a_record() for _ in range(5)]) for name in ("One", "Two")),
+    )
+    account = an_account(airtable, base)
+    for stream in account.streams.values():
+        stream["json_schema"]["properties"] = {"name": {"type": "string"}}
+
+    run = account.read()
+
+    names = {stream["name"] for stream in account.streams.values()}
+    assert (run.exit_code, run.failures) == (0, [])
+    assert run.records == dict.fromkeys(names, [{}] * 5)
+    assert run.last_statuses == dict.fromkeys(names, "COMPLETE")
+    assert set(run.state_streams) == names
+
+
 def test_empty_base_among_others(account: Account, first: Run) -> None:
     """A base without tables has no stream and disturbs no other."""
     of_base = [key for key in account.streams if key.startswith(NO_TABLES["id"])]

@@ -48,7 +48,7 @@ Row = dict[str, Any]
 """The data of one record message."""
 
 Cells = tuple[dict[str, Any], dict[str, Any]]
-"""One record's values, and its cells that do not fit as Airtable sent them, by field id."""
+"""One record's values by field id, and the cells that do not fit, as Airtable sent them."""
 
 
 @dataclass(slots=True)

@@ -135,9 +135,10 @@ def an_account_stream(
     **settings: object,
 ) -> AccountStream:
     """A stream of the account with the columns that discovery gives it, or some of them."""
-    given: Any = (account or Account(), a_config(**settings), client)
-    declared = ACCOUNT_STREAMS[name](*given).get_json_schema()
-    return ACCOUNT_STREAMS[name](*given, _selected(declared, columns))
+    kind, account, config = ACCOUNT_STREAMS[name], account or Account(), a_config(**settings)
+    asked = client or cast("AirtableClient", None)  # the declaration asks nothing
+    declared = kind(account, config, asked).get_json_schema()
+    return kind(account, config, asked, _selected(declared, columns))
 
 
 def _selected(json_schema: dict[str, Any], columns: Sequence[str]) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class ErrorSample:
             return client.list_bases()
         if self.content["about"] == "schema":
             return client.get_base_schema(BASE)
-        return list(client.iter_record_pages(RecordQuery(BASE, TABLE, (NAME_FIELD,))))
+        return client.get_record_page(RecordQuery(BASE, TABLE, (NAME_FIELD,)))
 
     def _fail(self, request: requests.PreparedRequest, context: object) -> str:
         """Fail as requests does: the exception knows the request, and its text quotes it."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from source_airtable.records import Page, RecordConverter
 from source_airtable.schema.field_types import json_schema_of
 from source_airtable.schema.json_schema import build_json_schema, name_columns
-from source_airtable.schema.names import SYSTEM_COLUMNS
+from source_airtable.schema.system_columns import SYSTEM_COLUMNS
 from unit_tests.builders import (
     AS_OF,
     BASE,
@@ -219,9 +219,11 @@ def test_misfit_of_a_deselected_field_is_private() -> None:
     assert emitted == {"priority": None, "_airtable_errors": None}
 
 
-def test_all_selected_asks_for_all() -> None:
-    """Where every field is selected, none is named in the request."""
-    assert RecordConverter.for_table(TABLE, build_json_schema(TABLE)).field_ids == ()
+def test_all_selected() -> None:
+    """Where every field is selected, each of them is wanted."""
+    wanted = RecordConverter.for_table(TABLE, build_json_schema(TABLE)).field_ids
+
+    assert wanted == tuple(field["id"] for field in TABLE.fields)
 
 
 def test_one_field_in_two_columns() -> None:
@@ -300,6 +302,17 @@ def test_misfit_of_a_column_that_cannot_be_null() -> None:
     json_schema = a_schema_of("_airtable_errors", priority={"type": "integer"})
 
     assert data_of(json_schema, {RATING["id"]: 4.5}) == {"_airtable_errors": {"priority": 4.5}}
+
+
+def test_half_a_misfit_of_a_column_that_cannot_be_null() -> None:
+    """A cell that fits in part keeps its part where the column cannot be null."""
+    numbers = {"type": "array", "items": {"type": ["null", "number"]}}
+    json_schema = a_schema_of("_airtable_errors", files=numbers)
+
+    assert data_of(json_schema, {FILES["id"]: [1, "x"]}) == {
+        "_airtable_errors": {"files": [1, "x"]},
+        "files": [1, None],
+    }
 
 
 def test_false_in_a_column_that_cannot_be_null() -> None:

@@ -147,7 +147,7 @@ def test_records_of_a_stream_by_itself(patch: pytest.MonkeyPatch) -> None:
     stream, *_ = source.streams(raw_config())
     from_lines, *_ = writing.streams(raw_config())
 
-    rows = list(stream.read_records(SyncMode.full_refresh))
+    rows: list[Any] = list(stream.read_records(SyncMode.full_refresh))
 
     assert [row["_airtable_id"] for row in rows] == ["rectbl0A", "rectbl0B"]
     assert list(from_lines.read_records(SyncMode.full_refresh)) == rows
@@ -338,7 +338,7 @@ def test_failure_before_a_scan(patch: pytest.MonkeyPatch, *, beside_skipped: boo
 
     patch.setattr(RecordConverter, "for_table", broken)
     client = FakeAccount(2)
-    settings = {}
+    settings: Any = {}
     if beside_skipped:
         client.vanishing = {"app0"}
         client.record_errors["tbl0"] = AccessDeniedError(status=404)

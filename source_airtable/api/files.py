@@ -77,7 +77,8 @@ class FileDownload:
         Raises FileUnavailableError where this file cannot be had, and DiskFullError; nothing is
         left at the path then.
         """
-        for turn in range(TRIES):
+        turn = 0
+        while True:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 return self._write(url, path)
@@ -90,7 +91,7 @@ class FileDownload:
                 if not explained.may_pass or turn == TRIES - 1:
                     raise explained from None
             self._sleep(FIRST_WAIT_SECONDS * 2**turn)
-        raise AssertionError("the last turn returns or raises")
+            turn += 1
 
     def _write(self, url: str, path: Path) -> int:
         timeout = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)

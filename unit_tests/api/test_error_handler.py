@@ -52,6 +52,8 @@ RAISED_ELSEWHERE = {
     "ConfigError": "a consequence",
     "TransientError": "a consequence",
     "MissingScopeError": "discovery, check and scan know which scope a refusal means",
+    "InvalidFileError": "inputs.py reads the files, see test_inputs.py",
+    "DiskFullError": "the download of a file, see test_files.py",
     "GrantLostError": "the authenticator and its renewals know, see test_oauth.py",
     "NoBaseError": "discovery and check count what is left",
     "BaseNotFoundError": "discovery, check and scan know which base was meant",

@@ -245,7 +245,7 @@ def test_whole_scan_that_is_confirmed() -> None:
 
 @pytest.mark.parametrize("is_whole", [True, False])
 def test_lists_that_disagree(caplog: pytest.LogCaptureFixture, *, is_whole: bool) -> None:
-    """If one of the missing records is in the second list, nothing is gone or forgotten."""
+    """If a missing record is in the second list, nothing is gone and nothing forgotten."""
     saved, left = a_state(*many(100)), many(40, start=60)
     second = [*left, *many(1)]
     listing = Listing(second, whole=left) if is_whole else Listing(left, second)

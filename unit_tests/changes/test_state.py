@@ -143,22 +143,19 @@ MOMENT_PARTS = ["read_to", "cursor_floor", "last_full_scan", "last_sweep"]
 ID_PARTS = ["known_ids", "recent_ids"]
 
 
+DAMAGED_PARTS: dict[str, tuple[object, ...]] = {
+    **dict.fromkeys(("method", "fingerprint"), (7, [], {}, True)),
+    **dict.fromkeys(
+        MOMENT_PARTS, ("", "today", "2026-11-18", "2026-11-18T10:00:00Z", 7, [], {}, True)
+    ),
+    **dict.fromkeys(ID_PARTS, ("", "recA", "1:84:", f"1:{10**20}:zz", 7, ["recA"], {})),
+    "untracked_records": ("many", [], {}),
+}
+
+
 @pytest.mark.parametrize(
     ("name", "part"),
-    [
-        *[(name, part) for name in ("method", "fingerprint") for part in (7, [], {}, True)],
-        *[
-            (name, part)
-            for name in MOMENT_PARTS
-            for part in ("", "today", "2026-11-18", "2026-11-18T10:00:00Z", 7, [], {}, True)
-        ],
-        *[
-            (name, part)
-            for name in ID_PARTS
-            for part in ("", "recA", "1:84:", f"1:{10**20}:zz", 7, ["recA"], {})
-        ],
-        *[("untracked_records", part) for part in ("many", [], {})],
-    ],
+    [(name, part) for name, parts in DAMAGED_PARTS.items() for part in parts],
 )
 def test_damaged_part(name: str, part: object) -> None:
     """A damaged part counts as absent, the rest stays true, and the damage is noted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -125,7 +126,7 @@ def test_first_and_last_id() -> None:
     last = 62**14 - 1
     bits = f"0{0:084b}0{last - 1:084b}"
     content = int(bits.ljust(176, "1"), 2).to_bytes(22, "big")
-    packed = f"2:84:{version_1.base64.b85encode(content).decode()}"
+    packed = f"2:84:{base64.b85encode(content).decode()}"
 
     found = version_1.unpack_ids(f"{checksum(packed)}:{packed}")
 

@@ -11,11 +11,10 @@ from jsonschema import Draft7Validator
 
 from source_airtable.schema.json_schema import (
     ANNOTATION,
-    PRIMARY_KEY,
     build_json_schema,
     name_columns,
 )
-from source_airtable.schema.system_columns import DELETED_AT_COLUMN
+from source_airtable.schema.system_columns import DELETED_AT_COLUMN, PRIMARY_KEY
 from source_airtable.schema.system_columns import SYSTEM_COLUMNS as ALL_SYSTEM_COLUMNS
 from unit_tests.builders import BASE, TABLE, a_field, a_table
 from unit_tests.field_type_samples import VARIANTS

@@ -191,19 +191,28 @@ def test_states_of_two_tables() -> None:
     assert list(state["tables"]) == ["appA/tbl1", "appB/tbl1"]
 
 
-@pytest.mark.parametrize("settings", [SETTINGS, None])
-def test_no_states(settings: IncrementalSettings | None) -> None:
-    """A full refresh, and a sync of no table, have nothing to save."""
-    assert combined({}, SAVED, settings) is None
-    assert combined({A1.key: {"of": "a"}}, SAVED, None) is None
+@pytest.mark.parametrize("states", [{}, {A1.key: {"of": "a"}}])
+def test_no_state_of_a_full_refresh(states: dict[TableKey, Any]) -> None:
+    """A full refresh has nothing to save."""
+    assert combined(states, SAVED, None) is None
+
+
+def test_no_table_was_ever_read() -> None:
+    """Without a table, now or before, there is nothing to save."""
+    assert combined({}, {}) is None
+
+
+def test_no_table_was_read_today() -> None:
+    """A sync that reads no table keeps what is saved: its known ids must outlive a missing base."""
+    assert combined({}, SAVED) == SAVED
 
 
 @pytest.mark.parametrize("on_missing_table", ["skip", "fail"])
 def test_state_of_a_table_that_is_not_read(on_missing_table: str) -> None:
-    """If tables may be missing, their states stay for when they come back."""
+    """The state of a table that is missing today stays, whether tables may be missing or not."""
     state = combined({A1.key: {"of": "new"}}, SAVED, on_missing_table=on_missing_table)
 
-    kept = {"appB/tbl1": {"of": "b1"}} if on_missing_table == "skip" else {}
+    kept = {"appB/tbl1": {"of": "b1"}}
     assert state == {"version": 2, "tables": {"appA/tbl1": {"of": "new"}, **kept}}
 
 

@@ -397,7 +397,12 @@ def test_abandoned_download(client: FakeClient, monkeypatch: pytest.MonkeyPatch)
     """A download waits by the scan's clock, so that it ends with the sync."""
     given: list[object] = []
     files = FakeDownload()
-    monkeypatch.setattr(attachment_files, "FileDownload", lambda *how: given.append(how) or files)
+
+    def a_download(*how: object) -> FakeDownload:
+        given.append(how)
+        return files
+
+    monkeypatch.setattr(attachment_files, "FileDownload", a_download)
     scan = FinishedScan()
 
     list(a_reader_of(client, 1).finish(scan))

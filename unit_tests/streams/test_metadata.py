@@ -46,7 +46,11 @@ TABLE = a_declared_table(NAME, STATUS, description="People we know.")
 ACCOUNT = Account([BASE], [TABLE])
 
 
-def rows_of(name: str, account: Account = ACCOUNT, **settings: object) -> list[dict[str, Any]]:
+def rows_of(
+    name: str,
+    account: Account = ACCOUNT,
+    **settings: Any,  # noqa: ANN401 - as of the builder
+) -> list[dict[str, Any]]:
     """What a stream emits."""
     stream = an_account_stream(name, account=account, **settings)
     return [row for rows in stream.rows() for row in rows]

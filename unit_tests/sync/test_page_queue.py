@@ -19,6 +19,8 @@ from unit_tests.builders import BASE, TABLE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from source_airtable.sync.page_queue import Item
+
 SOON = 5.0
 """Seconds within which a thread has to end; only a failing test waits for them."""
 
@@ -57,7 +59,7 @@ class Worker:
 def test_items_leave_in_order() -> None:
     """What is put first leaves first."""
     queue = PageQueue(pages_in_flight=1)
-    items = [an_item(), ReaderFinished("contacts", (BASE, TABLE)), an_item()]
+    items: list[Item] = [an_item(), ReaderFinished("contacts", (BASE, TABLE)), an_item()]
     for item in items:
         queue.put(item)
 
@@ -86,15 +88,15 @@ def test_permit_is_released_once() -> None:
 
 
 def test_permit_that_goes_along() -> None:
-    """A permit knows that it went along with rows, and is still released once."""
+    """A permit knows that it went along with rows, which does not release it."""
     queue = PageQueue(pages_in_flight=1)
     permit = queue.acquire()
-    assert not permit.is_passed_on
+    told = [permit.is_passed_on]
 
     permit.pass_on()
+    told.append(permit.is_passed_on)
 
-    assert permit.is_passed_on
-    assert free_places(queue) == 0
+    assert (told, free_places(queue)) == ([False, True], 0)
 
 
 def test_permit_is_waited_for() -> None:

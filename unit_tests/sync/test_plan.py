@@ -242,7 +242,7 @@ def test_base_that_may_be_missing(caplog: pytest.LogCaptureFixture) -> None:
     (planned,) = plan_of(of_account("records"), client=client, on_missing_table="skip").streams
 
     assert [table.key for table in planned.tables] == [("appB", "tblB1"), ("appB", "tblB2")]
-    assert "A base is skipped" in caplog.text
+    assert "Skipping a base" in caplog.text
 
 
 def test_stream_that_stands_twice(caplog: pytest.LogCaptureFixture) -> None:
@@ -277,7 +277,7 @@ def test_streams_of_a_table() -> None:
 
 def test_order_of_account_streams() -> None:
     """Streams that make calls of their own come last in every read."""
-    plan = plan_of(*(of_account(name) for name in reversed(ACCOUNT_STREAMS)))
+    plan = plan_of(*(of_account(name) for name in reversed(list(ACCOUNT_STREAMS))))
 
     orders = {tuple(one.stream.name for one in read.streams) for read in plan.table_reads()}
     assert orders == {("records", "comments")}

@@ -57,7 +57,7 @@ def of_account(
     name: str = "records",
     account: Account | None = None,
     request: ReadRequest = INCREMENTAL,
-    **settings: object,
+    **settings: Any,  # noqa: ANN401 - as of the builder
 ) -> PlannedStream:
     """A stream of the account, which has the tables A and B."""
     stream = an_account_stream(name, account=account or Account([a_base()], [A, B]), **settings)
@@ -285,7 +285,7 @@ def test_rows_as_lines() -> None:
         record_lines=RecordLines(lambda _: written.append("records")),
     )
 
-    items = [rows("contacts", "rec1", "rec2"), end("contacts", state={"n": 1})]
+    items: list[Item] = [rows("contacts", "rec1", "rec2"), end("contacts", state={"n": 1})]
     written.extend(map(_word_of, progress.messages(items)))
 
     assert written == [
@@ -384,7 +384,7 @@ def test_skipped_table(caplog: pytest.LogCaptureFixture, error: AirtableError, w
     """A table that may be missing is a warning, its stream incomplete, and the sync passes."""
     errors = {"contacts": error} if when == "before" else {}
     streams = [] if errors else [of_table()]
-    items = [] if errors else [rows("contacts", "rec1"), end("contacts", error=error)]
+    items: list[Item] = [] if errors else [rows("contacts", "rec1"), end("contacts", error=error)]
 
     told = Told(streams, items, errors=errors, may_miss_tables=True)
 

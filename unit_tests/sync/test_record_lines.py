@@ -68,7 +68,7 @@ def fixed_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("source_airtable.sync.record_lines.time.time", lambda: NOW_MS / 1000)
 
 
-ODD_ROW = {
+ODD_ROW: dict[str, Any] = {
     "null": None,
     "big": 2**64,
     "bigger": -(10**40),
