@@ -28,6 +28,7 @@ class TcpServer:
         self._tls = tls
         self._connections: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
+        self._has_accepted = threading.Condition()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._accepting = threading.Thread(target=self._accept, daemon=True)
@@ -42,6 +43,11 @@ class TcpServer:
     def connections(self) -> int:
         """How many connections came."""
         return len(self._connections)
+
+    def wait_for_connection(self) -> None:
+        """Wait until the first connection is accepted: the kernel opens it before."""
+        with self._has_accepted:
+            assert self._has_accepted.wait_for(lambda: bool(self._connections), END_SECONDS)
 
     def hang_up(self) -> None:
         """End what is connected.
@@ -64,7 +70,9 @@ class TcpServer:
                 connection = self._tls.wrap_socket(
                     connection, server_side=True, do_handshake_on_connect=False
                 )
-            self._connections.append(connection)
+            with self._has_accepted:
+                self._connections.append(connection)
+                self._has_accepted.notify_all()
             serving = threading.Thread(target=self._serve, args=(connection,), daemon=True)
             self._threads.append(serving)
             serving.start()

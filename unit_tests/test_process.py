@@ -71,7 +71,7 @@ def test_no_c_library_to_ask(mocker: MockerFixture) -> None:
 
 
 def test_entry_imports_nothing_long() -> None:
-    """Nothing but the package itself, and a part of Python, is imported before the signals are held back."""
+    """Nothing that takes time is imported before the signals are held back."""
     program = (
         "import __future__, importlib, signal, sys, typing\n"
         "before = set(sys.modules)\n"

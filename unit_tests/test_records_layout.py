@@ -118,8 +118,10 @@ def test_selected_columns() -> None:
 
 @pytest.mark.parametrize("column", ["fields", "fields_by_id", "_errors"])
 def test_fields_to_ask_for(column: str) -> None:
-    """A column with cells needs all fields, which is what no field means to Airtable."""
-    assert a_converter("id", column).field_ids == ()
+    """A column with cells needs all fields."""
+    wanted = a_converter("id", column).field_ids
+
+    assert wanted == tuple(field["id"] for field in TABLE.fields)
 
 
 def test_fields_to_ask_for_without_cells() -> None:

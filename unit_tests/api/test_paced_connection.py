@@ -162,6 +162,7 @@ def hang_up_during_waits(
 
     def sleep(seconds: float) -> None:
         for server in servers:
+            server.wait_for_connection()
             server.hang_up()
         real_sleep(seconds)
 
