@@ -23,8 +23,8 @@ from .certificate import server_context, write_certificate
 from .distance import Distance, Relay
 from .process import start_server
 from .sample_base import sample_account
-from .server import Simulator
 from .settings import UNLIMITED, Settings
+from .simulator import Simulator
 from .synthetic import synthetic_account
 
 PARENT_CHECK_SECONDS = 1.0

@@ -1,15 +1,19 @@
-"""Iterators: what an offset stands for. Membership and order are fixed, values are not."""
+"""Iterators and the pages that are cut from them.
+
+An iterator fixes the members and their order at the first request. Values are read page by page.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .errors import iterator_not_available
 from .ids import make_id
+from .wire import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
 KEPT_ITERATORS: Final = 10_000
 
@@ -88,3 +92,52 @@ class Iterators:
             self._iterators.clear()
             return alive
         return 0 if self._iterators.pop(iterator_id, None) is None else 1
+
+
+@dataclass(slots=True)
+class Place:
+    """The position of a request in a scan."""
+
+    iterator: Iterator
+    position: int
+    page: int
+    asked_offset: str | None
+
+
+def build_page(  # noqa: PLR0913 - what a page is made of
+    key: str,
+    place: Place,
+    page_size: int,
+    show: Callable[[str], bytes | None],
+    fault: Mapping[str, Any],
+    *,
+    ends_with_null: bool = False,
+) -> bytes:
+    """The JSON of a page. A deleted member is left out and makes the page shorter.
+
+    Shape: ``{"records":[…],"offset":"itr…/rec…"}``, where ``records`` is the ``key``. The last page
+    has no offset, or null with ``ends_with_null``.
+    """
+    kind = fault.get("kind")
+    iterator = place.iterator
+    if kind == "empty_page":
+        page_size = 0
+    elif kind == "short_page":
+        page_size = int(fault.get("count", 1))
+    end = min(place.position + page_size, len(iterator.member_ids))
+    members = [
+        shown
+        for member in iterator.member_ids[place.position : end]
+        if (shown := show(member)) is not None
+    ]
+    if kind == "duplicate_record" and iterator.member_ids:
+        first = show(iterator.member_ids[0])
+        members[:0] = [] if first is None else [first]
+    offset = None
+    if end < len(iterator.member_ids) or kind == "empty_page":
+        offset = iterator.offset_at(end, place.page + 1)
+    if kind == "repeat_offset":
+        offset = place.asked_offset or offset
+    has_offset = offset is not None or ends_with_null
+    tail = b',"offset":' + to_json(offset) if has_offset else b""
+    return b'{"%s":[%s]%s}' % (key.encode(), b",".join(members), tail)

@@ -14,8 +14,9 @@ from aiohttp import web
 
 from .account import DEFAULT_TOKEN
 from .admin_client import AdminClient
-from .server import Simulator
+from .app import build_app
 from .settings import AIRTABLE_MAX_URL_LENGTH, UNLIMITED, Settings
+from .simulator import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,7 +35,7 @@ async def start_server(simulator: Simulator, port: int) -> tuple[web.AppRunner, 
     """Listen on 127.0.0.1; gives the runner and the URL."""
     longest = 4 * AIRTABLE_MAX_URL_LENGTH
     runner = web.AppRunner(
-        simulator.app(),
+        build_app(simulator),
         access_log=None,
         max_line_size=longest,
         max_field_size=longest,
