@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 JSON: Final = "application/json; charset=utf-8"
 SMALLEST_COMPRESSED: Final = 1024
-"""Bytes; smaller bodies would grow."""
+"""Bytes. Compression makes smaller bodies larger."""
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What goes wrong while an answer is sent."""
+    """A planned fault in the way an answer is sent."""
 
     delay_seconds: float = 0.0
     """Before anything is sent."""
@@ -37,7 +37,7 @@ class Damage:
 
 @dataclass(slots=True)
 class Answer:
-    """One answer before it is sent."""
+    """An answer before it is sent."""
 
     status: int = 200
     body: bytes = b""

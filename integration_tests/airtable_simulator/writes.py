@@ -35,7 +35,7 @@ MERGE_TYPES: Final = frozenset(
 def write_records(simulator: Simulator, request: Request) -> bytes:
     """Create, change, replace or delete one record or a batch.
 
-    Raises: ``Refusal`` for what Airtable refuses; nothing has changed then.
+    Raises: ``Refusal`` for what Airtable refuses. Nothing changes then.
     """
     base, table = open_table(simulator, request)
     if not isinstance(request.body, dict):
@@ -52,7 +52,7 @@ async def read_deletion(request: web.Request) -> dict[str, list[str]]:
 
 
 def create_comment(simulator: Simulator, request: Request) -> bytes:
-    """Add a comment to a record, in the name of the token's user."""
+    """Add a comment by the token's user to a record."""
     _, table = open_table(simulator, request)
     body, token = request.body, request.token
     if not isinstance(body, dict):
@@ -90,7 +90,7 @@ class _RecordWrite:
         self._writer = CellWriter(base, table, request.token, typecast=typecast)
 
     def perform(self) -> bytes:
-        """Write; the answer to a single record is the record itself."""
+        """Perform the write. The answer to a single record is the record itself."""
         if self._kind == "delete_records":
             return self._delete(self._record_id)
         replaces = self._kind == "replace_records"
