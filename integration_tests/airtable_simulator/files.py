@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -39,12 +39,14 @@ def file_content(attachment_id: str, size: int = DEFAULT_SIZE) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """An answer that new URLs are made for."""
+    """One answer: each attachment in it has one URL."""
 
     origin: str
     """The simulator's own address, such as ``http://127.0.0.1:8123``."""
     now: float
     is_listing: bool
+    urls: dict[str, str] = field(default_factory=dict)
+    """By attachment id."""
 
 
 class FileHost:
@@ -79,7 +81,8 @@ class FileHost:
     def _renew_attachment(self, given: Attachment, reading: Reading) -> Attachment:
         key = given["id"]
         self._files[key] = given
-        url = self._make_url(given, reading)
+        url = reading.urls.get(key) or self._make_url(given, reading)
+        reading.urls[key] = url
         renewed = {**given, "url": url}
         if "thumbnails" in given:
             renewed["thumbnails"] = {
