@@ -5,6 +5,7 @@ A table is (base id, table id) everywhere: a duplicated base may keep its table 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from .ids import make_id
@@ -40,6 +41,17 @@ WORKSPACE_ID: Final = "wspSimulator00000"
 """The only workspace in which bases can be created."""
 
 
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A webhook of a base."""
+
+    token: str
+    """The token that created it."""
+    specification: dict[str, Any]
+    notification_url: str | None
+    expires_at: float
+
+
 class Base:
     """A base and its tables by id."""
 
@@ -52,8 +64,7 @@ class Base:
         self.tables: dict[str, Table] = {}
         self.sync_ids: dict[str, str] = {}
         """By the id of a Sync API endpoint: the table that it fills."""
-        self.webhooks: dict[str, str] = {}
-        """By id: the token that made it."""
+        self.webhooks: dict[str, Webhook] = {}
         for given in document.get("tables") or ():
             self.tables[given["id"]] = Table(given, now)
 

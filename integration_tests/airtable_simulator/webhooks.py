@@ -5,10 +5,11 @@ See: https://airtable.com/developers/web/api/list-webhooks
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from . import errors
 from .access import CREATORS, open_base
+from .account import Webhook
 from .clock import to_wire_time
 from .endpoints import Endpoint
 from .wire import to_json
@@ -27,26 +28,28 @@ SCOPES: Final = ("webhook:manage",)
 def list_webhooks(simulator: Simulator, request: Request) -> bytes:
     """List the webhooks that the token sees."""
     base = open_base(simulator, request)
-    expires = _expiration_time(simulator)
-    hooks = [
-        {"id": key, "isHookEnabled": True, "cursorForNextPayload": 1, "expirationTime": expires}
-        for key in _visible_ids(simulator, base, request)
-    ]
-    return to_json({"webhooks": hooks})
+    return to_json({"webhooks": [_shown(*one) for one in _visible(simulator, base, request)]})
 
 
 def create_webhook(simulator: Simulator, request: Request) -> bytes:
-    """Create a webhook; what it watches is not kept.
+    """Create a webhook.
 
-    Raises: ``Refusal`` 422 when the base has ten.
+    Raises: ``Refusal`` 422 without a specification, and when the base has ten webhooks.
     """
-    base = open_base(simulator, request)
+    base, body = open_base(simulator, request), request.body
+    if not isinstance(body, dict) or not isinstance(body.get("specification"), dict):
+        raise errors.invalid_request()
     if len(base.webhooks) >= MOST_WEBHOOKS:
         raise errors.Refusal(422, errors.to_error("TOO_MANY_WEBHOOKS_BY_BASE"))
-    made = simulator.account.make_id("ach")
-    base.webhooks[made] = request.token.token
-    expires = _expiration_time(simulator)
-    return to_json({"id": made, "macSecretBase64": "c2VjcmV0", "expirationTime": expires})
+    key = simulator.account.make_id("ach")
+    base.webhooks[key] = made = Webhook(
+        token=request.token.token,
+        specification=body["specification"],
+        notification_url=body.get("notificationUrl"),
+        expires_at=simulator.clock.now() + LIFE_SECONDS,
+    )
+    expires = to_wire_time(made.expires_at)
+    return to_json({"id": key, "macSecretBase64": "c2VjcmV0", "expirationTime": expires})
 
 
 def delete_webhook(simulator: Simulator, request: Request) -> bytes:
@@ -56,20 +59,30 @@ def delete_webhook(simulator: Simulator, request: Request) -> bytes:
     """
     base = open_base(simulator, request)
     key = request.names["webhook"]
-    if key not in _visible_ids(simulator, base, request):
+    if key not in dict(_visible(simulator, base, request)):
         raise errors.permission_or_model()
     del base.webhooks[key]
     return to_json({})
 
 
-def _visible_ids(simulator: Simulator, base: Base, request: Request) -> list[str]:
+def _visible(simulator: Simulator, base: Base, request: Request) -> list[tuple[str, Webhook]]:
     is_private = simulator.settings.webhooks_are_private
     token = request.token.token
-    return [key for key, maker in base.webhooks.items() if not is_private or maker == token]
+    return [one for one in base.webhooks.items() if not is_private or one[1].token == token]
 
 
-def _expiration_time(simulator: Simulator) -> str:
-    return to_wire_time(simulator.clock.now() + LIFE_SECONDS)
+def _shown(key: str, webhook: Webhook) -> dict[str, Any]:
+    return {
+        "id": key,
+        "specification": webhook.specification,
+        "notificationUrl": webhook.notification_url,
+        "cursorForNextPayload": 1,
+        "areNotificationsEnabled": True,
+        "lastNotificationResult": None,
+        "lastSuccessfulNotificationTime": None,
+        "isHookEnabled": True,
+        "expirationTime": to_wire_time(webhook.expires_at),
+    }
 
 
 ENDPOINTS: Final = (
