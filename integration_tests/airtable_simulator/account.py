@@ -6,6 +6,7 @@ A table is (base id, table id) everywhere: a duplicated base may keep its table 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 from .ids import make_id
@@ -61,6 +62,7 @@ class Base:
         self.name: str = document["name"]
         self.permission_level: str = document.get("permissionLevel", "create")
         self.is_shared = True
+        self.created_at = now
         self.tables: dict[str, Table] = {}
         self.sync_ids: dict[str, str] = {}
         """By the id of a Sync API endpoint: the table that it fills."""
@@ -69,11 +71,15 @@ class Base:
             self.tables[given["id"]] = Table(given, now)
 
     def find_table(self, name_or_id: str) -> Table | None:
-        """The table with this id or exact name."""
+        """The table with this id or name. A name matches whatever its case."""
         known = self.tables.get(name_or_id)
         if known is not None:
             return known
-        return next((t for t in self.tables.values() if t.name == name_or_id), None)
+        # An exact match comes first: documents may hold names that differ in case only.
+        exact = (table for table in self.tables.values() if table.name == name_or_id)
+        name = name_or_id.casefold()
+        alike = (table for table in self.tables.values() if table.name.casefold() == name)
+        return next(chain(exact, alike), None)
 
     def table(self, name_or_id: str) -> Table:
         """The table that a command names."""

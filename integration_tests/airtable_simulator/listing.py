@@ -116,7 +116,7 @@ def parse_list_query(body: Any, table: Table) -> ListQuery:  # noqa: ANN401 - a 
     return ListQuery(
         page_size=page_size,
         max_records=_whole_number(body, "maxRecords"),
-        offset=_text(body, "offset"),
+        offset=_text(body, "offset") or None,
         view=_text(body, "view"),
         field_ids=_field_ids(body.get("fields"), table),
         by_field_id=by_field_id,

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from .access import check_scopes, open_base
+from .account import WORKSPACE_ID
+from .clock import to_wire_time
 from .endpoints import Endpoint
 from .iterators import build_page
 from .listing import read_listing
@@ -35,7 +37,7 @@ def list_bases(simulator: Simulator, request: Request) -> bytes:
     """List the bases that a token sees."""
     check_scopes(request)
     account, token = simulator.account, request.token
-    offset = request.body.get("offset")
+    offset = request.body.get("offset") or None
     ids = [base.id for base in account.visible_bases(token)] if offset is None else []
     place = simulator.find_place(offset, ("bases", token.token), ids, request.fault)
 
@@ -52,6 +54,38 @@ async def read_includes(request: web.Request) -> list[str]:
     """Read what ``include`` asks for, with and without brackets."""
     query = request.rel_url.query
     return [*query.getall("include[]", []), *query.getall("include", [])]
+
+
+def show_base(simulator: Simulator, request: Request) -> bytes:
+    """Show a base, and its only collaborator: the token's user."""
+    base, token = open_base(simulator, request), request.token
+    created = to_wire_time(base.created_at)
+    level = base.permission_level
+    shown: dict[str, Any] = {
+        "id": base.id,
+        "name": base.name,
+        "createdTime": created,
+        "permissionLevel": level,
+        "workspaceId": WORKSPACE_ID,
+    }
+    if "collaborators" in request.body:
+        user = {
+            "userId": token.user_id,
+            "email": token.email,
+            "permissionLevel": level,
+            "createdTime": created,
+            "grantedByUserId": token.user_id,
+        }
+        shown["individualCollaborators"] = {
+            "baseCollaborators": [user],
+            "workspaceCollaborators": [],
+        }
+        shown["groupCollaborators"] = {"baseCollaborators": [], "workspaceCollaborators": []}
+    if "inviteLinks" in request.body:
+        shown["inviteLinks"] = {"baseInviteLinks": [], "workspaceInviteLinks": []}
+    if "interfaces" in request.body:
+        shown["interfaces"] = {}
+    return to_json(shown)
 
 
 def show_schema(simulator: Simulator, request: Request) -> bytes:
@@ -73,6 +107,14 @@ ENDPOINTS: Final = (
         list_bases,
         scopes=("schema.bases:read",),
         read=read_listing,
+    ),
+    Endpoint(
+        "get_base",
+        "GET",
+        "/v0/meta/bases/{base}",
+        show_base,
+        scopes=("schema.bases:read",),
+        read=read_includes,
     ),
     Endpoint(
         "base_schema",

@@ -109,7 +109,7 @@ def list_comments(simulator: Simulator, request: Request) -> bytes:
     if not re.fullmatch(r"\d{1,9}", size, re.ASCII) or not 1 <= int(size) <= MOST_COMMENTS:
         raise errors.invalid_request()
     bound_to = ("comments", base.id, table.id, record.id, size)
-    offset = query.get("offset")
+    offset = query.get("offset") or None
     ids = [one["id"] for one in newest_first(record.comments)] if offset is None else []
     place = simulator.find_place(offset, bound_to, ids, request.fault)
     known = {one["id"]: one for one in record.comments}
