@@ -42,25 +42,16 @@ def build_parser() -> argparse.ArgumentParser:
     add("--synthetic", help="bases=10,tables=2,records=1000,fields=20,cell_bytes=24")
     add("--port", type=int, default=0, help="0: any free port")
     add("--latency-ms", type=float, default=0.0)
-    add("--jitter-ms", type=float, default=0.0, help="up to this many are added to the latency")
+    add("--jitter-ms", type=float, default=0.0, help="up to this much more latency")
     add("--no-limits", action="store_true", help="no limits per second")
     add("--tls", action="store_true", help="serve HTTPS with a new certificate")
     add("--one-way-ms", type=float, default=0.0, help="the distance, for connections too")
-    add(
-        "--one-way-jitter-ms",
-        type=float,
-        default=0.0,
-        help="up to this many are added to the distance",
-    )
+    add("--one-way-jitter-ms", type=float, default=0.0, help="up to this much farther")
     add("--gzip", action="store_true", help="compress answers, as Airtable does")
     add("--serve-attachments", action="store_true", help="serve the files of attachments")
     add("--set", action="append", default=[], metavar="NAME=JSON", help="any other setting")
     add("--stop-after-seconds", type=float, default=900.0)
-    add(
-        "--keep-running",
-        action="store_true",
-        help="ignore the end of stdin and of the parent process",
-    )
+    add("--keep-running", action="store_true", help="ignore stdin and the parent's end")
     return parser
 
 

@@ -5,6 +5,7 @@ See: https://airtable.com/developers/web/api/list-bases
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from .access import check_scopes, open_base
@@ -98,30 +99,11 @@ def show_schema(simulator: Simulator, request: Request) -> bytes:
     return b'{"tables":[%s]}' % b",".join(tables)
 
 
+PATH: Final = "/v0/meta/bases"
+SchemaRead = partial(Endpoint, scopes=("schema.bases:read",), read=read_includes)
 ENDPOINTS: Final = (
     Endpoint("whoami", "GET", "/v0/meta/whoami", show_user),
-    Endpoint(
-        "list_bases",
-        "GET",
-        "/v0/meta/bases",
-        list_bases,
-        scopes=("schema.bases:read",),
-        read=read_listing,
-    ),
-    Endpoint(
-        "get_base",
-        "GET",
-        "/v0/meta/bases/{base}",
-        show_base,
-        scopes=("schema.bases:read",),
-        read=read_includes,
-    ),
-    Endpoint(
-        "base_schema",
-        "GET",
-        "/v0/meta/bases/{base}/tables",
-        show_schema,
-        scopes=("schema.bases:read",),
-        read=read_includes,
-    ),
+    SchemaRead("list_bases", "GET", PATH, list_bases, read=read_listing),
+    SchemaRead("get_base", "GET", f"{PATH}/{{base}}", show_base),
+    SchemaRead("base_schema", "GET", f"{PATH}/{{base}}/tables", show_schema),
 )

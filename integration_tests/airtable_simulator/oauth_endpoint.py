@@ -46,11 +46,6 @@ def give_tokens(simulator: Simulator, request: Request) -> bytes:
 
 ENDPOINTS: Final = (
     Endpoint(
-        "oauth_token",
-        "POST",
-        "/oauth2/v1/token",
-        give_tokens,
-        read=read_form,
-        admit=admit_anyone,
+        "oauth_token", "POST", "/oauth2/v1/token", give_tokens, read=read_form, admit=admit_anyone
     ),
 )

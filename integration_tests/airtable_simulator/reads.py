@@ -6,6 +6,7 @@ See: https://airtable.com/developers/web/api/list-records
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from . import errors, formulas
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 MOST_COMMENTS: Final = AIRTABLE_MAX_PAGE_SIZE
 """A page; https://airtable.com/developers/web/api/list-comments"""
 TABLE_PATH: Final = "/v0/{base}/{table}"
-RECORDS_SCOPES: Final = ("data.records:read",)
 
 
 def list_records(simulator: Simulator, request: Request) -> bytes:
@@ -124,38 +124,16 @@ def list_comments(simulator: Simulator, request: Request) -> bytes:
     )
 
 
+CountedRead = partial(Endpoint, scopes=("data.records:read",), is_counted=True)
 ENDPOINTS: Final = (
-    Endpoint(
-        "list_records",
-        "GET",
-        TABLE_PATH,
-        list_records,
-        scopes=RECORDS_SCOPES,
-        is_counted=True,
-        read=read_listing,
-    ),
-    Endpoint(
-        "list_records",
-        "POST",
-        f"{TABLE_PATH}/listRecords",
-        list_records,
-        scopes=RECORDS_SCOPES,
-        is_counted=True,
-    ),
-    Endpoint(
-        "get_record",
-        "GET",
-        f"{TABLE_PATH}/{{record}}",
-        get_record,
-        scopes=RECORDS_SCOPES,
-        is_counted=True,
-    ),
-    Endpoint(
+    CountedRead("list_records", "GET", TABLE_PATH, list_records, read=read_listing),
+    CountedRead("list_records", "POST", f"{TABLE_PATH}/listRecords", list_records),
+    CountedRead("get_record", "GET", f"{TABLE_PATH}/{{record}}", get_record),
+    CountedRead(
         "list_comments",
         "GET",
         f"{TABLE_PATH}/{{record}}/comments",
         list_comments,
         scopes=("data.recordComments:read",),
-        is_counted=True,
     ),
 )

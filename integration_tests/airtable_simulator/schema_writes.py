@@ -5,6 +5,7 @@ See: https://airtable.com/developers/web/api/create-base
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from . import errors
@@ -248,28 +249,15 @@ def _check_changes(body: dict[str, Json], allowed: tuple[str, ...]) -> None:
         raise errors.invalid_request()
 
 
-SCOPES: Final = ("schema.bases:write",)
 BASES_PATH: Final = "/v0/meta/bases"
 TABLES_PATH: Final = f"{BASES_PATH}/{{base}}/tables"
 FIELDS_PATH: Final = f"{TABLES_PATH}/{{table}}/fields"
+SCOPES: Final = ("schema.bases:write",)
+SchemaWrite = partial(Endpoint, scopes=SCOPES, levels=CREATORS)
 ENDPOINTS: Final = (
     Endpoint("create_base", "POST", BASES_PATH, create_base, scopes=SCOPES),
-    Endpoint("create_table", "POST", TABLES_PATH, create_table, scopes=SCOPES, levels=CREATORS),
-    Endpoint(
-        "update_table",
-        "PATCH",
-        f"{TABLES_PATH}/{{table}}",
-        update_table,
-        scopes=SCOPES,
-        levels=CREATORS,
-    ),
-    Endpoint("create_field", "POST", FIELDS_PATH, create_field, scopes=SCOPES, levels=CREATORS),
-    Endpoint(
-        "update_field",
-        "PATCH",
-        f"{FIELDS_PATH}/{{field}}",
-        update_field,
-        scopes=SCOPES,
-        levels=CREATORS,
-    ),
+    SchemaWrite("create_table", "POST", TABLES_PATH, create_table),
+    SchemaWrite("update_table", "PATCH", f"{TABLES_PATH}/{{table}}", update_table),
+    SchemaWrite("create_field", "POST", FIELDS_PATH, create_field),
+    SchemaWrite("update_field", "PATCH", f"{FIELDS_PATH}/{{field}}", update_field),
 )

@@ -5,6 +5,7 @@ See: https://airtable.com/developers/web/api/list-webhooks
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from . import errors
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 MOST_WEBHOOKS: Final = 10
 LIFE_SECONDS: Final = 7 * 86_400.0
 PATH: Final = "/v0/bases/{base}/webhooks"
-SCOPES: Final = ("webhook:manage",)
 
 
 def list_webhooks(simulator: Simulator, request: Request) -> bytes:
@@ -85,15 +85,11 @@ def _shown(key: str, webhook: Webhook) -> dict[str, Any]:
     }
 
 
+WebhookEndpoint = partial(Endpoint, scopes=("webhook:manage",))
 ENDPOINTS: Final = (
-    Endpoint("list_webhooks", "GET", PATH, list_webhooks, scopes=SCOPES),
-    Endpoint("create_webhook", "POST", PATH, create_webhook, scopes=SCOPES, levels=CREATORS),
-    Endpoint(
-        "delete_webhook",
-        "DELETE",
-        f"{PATH}/{{webhook}}",
-        delete_webhook,
-        scopes=SCOPES,
-        levels=CREATORS,
+    WebhookEndpoint("list_webhooks", "GET", PATH, list_webhooks),
+    WebhookEndpoint("create_webhook", "POST", PATH, create_webhook, levels=CREATORS),
+    WebhookEndpoint(
+        "delete_webhook", "DELETE", f"{PATH}/{{webhook}}", delete_webhook, levels=CREATORS
     ),
 )
