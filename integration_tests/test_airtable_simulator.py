@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pyairtable import Api
 
 from integration_tests.airtable_simulator import (
     CommandRefusedError,
@@ -340,7 +341,7 @@ def test_missing_scope(
         ("appUnknown0000000", TABLE),
         (BASE, "tblUnknown0000000"),
         (BASE, "tblBad"),
-        (BASE, "week/day"),
+        (BASE, "week day"),
         (BASE, TABLE, "recUnknown0000000"),
         ("meta", "bases", "appUnknown0000000", "tables"),
     ],
@@ -465,7 +466,70 @@ def test_offset_with_other_parameters(caller: Caller, changed: dict[str, Any]) -
     assert (answer.status_code, answer.json()) == (422, STALE)
 
 
-@pytest.mark.parametrize("offset", ["garbage", "itrAAAAAAAAAAAAAA/recAAAAAAAAAAAAAA", ""])
+@pytest.mark.parametrize("path", [(BASE, TABLE), ("meta", "bases")], ids=["records", "bases"])
+def test_empty_offset(caller: Caller, path: tuple[str, ...]) -> None:
+    """An empty offset starts at the beginning."""
+    answer = caller.get(*path, offset="")
+    first = caller.get(*path).json()
+    key = "records" if "records" in first else "bases"
+
+    assert answer.status_code == 200
+    assert answer.json()[key] == first[key]
+
+
+@pytest.mark.parametrize("name", ["WEEK/DAY", "week/day", "Week/Day"])
+def test_table_name_in_another_case(caller: Caller, name: str) -> None:
+    """A table's name matches whatever its case."""
+    assert caller.get(BASE, name).json()["records"] == caller.get(BASE, TABLE).json()["records"]
+
+
+def test_table_names_that_differ_in_case_only(simulator: SimulatorThread, caller: Caller) -> None:
+    """The exact name wins over one that differs in case."""
+    base = a_base(records=1)
+    other = {**base["tables"][0], "id": "tblOther000000000", "name": "WEEK/DAY", "records": []}
+    simulator.admin.load({"bases": [{**base, "tables": [*base["tables"], other]}]})
+
+    assert [len(caller.record_ids(BASE, name)) for name in ("Week/Day", "WEEK/DAY")] == [1, 0]
+
+
+def test_get_base(caller: Caller) -> None:
+    """A base shows its name, level and workspace; its collaborators only on request."""
+    shown = caller.get("meta", "bases", BASE).json()
+    include = ["collaborators", "inviteLinks", "interfaces"]
+    more = caller.get("meta", "bases", BASE, include=include).json()
+
+    assert shown.keys() == {"id", "name", "createdTime", "permissionLevel", "workspaceId"}
+    assert (shown["id"], shown["name"], shown["permissionLevel"]) == (BASE, "Bakery", "create")
+    assert more.keys() - shown.keys() == {
+        "groupCollaborators",
+        "individualCollaborators",
+        "inviteLinks",
+        "interfaces",
+    }
+
+
+def test_get_base_of_pyairtable(simulator: SimulatorThread) -> None:
+    """A client, pyairtable, finds the token's user among the base's collaborators."""
+    api = Api(simulator.token, endpoint_url=simulator.url)
+    base = api.base(BASE).collaborators()
+    (user,) = base.individual_collaborators.via_base
+
+    assert (base.name, user.user_id, user.permission_level) == (
+        "Bakery",
+        api.whoami()["id"],
+        "create",
+    )
+
+
+def test_get_base_is_refused(simulator: SimulatorThread, caller: Caller) -> None:
+    """A base without access, or a token without the scope, is refused as elsewhere."""
+    unknown = caller.get("meta", "bases", COPY).status_code
+    simulator.admin.set_token_scopes("data.records:read")
+
+    assert (unknown, caller.get("meta", "bases", BASE).status_code) == (403, 403)
+
+
+@pytest.mark.parametrize("offset", ["garbage", "itrAAAAAAAAAAAAAA/recAAAAAAAAAAAAAA"])
 def test_garbage_offset(caller: Caller, offset: str) -> None:
     """An offset nobody gave out is stale."""
     answer = caller.get(BASE, TABLE, offset=offset)

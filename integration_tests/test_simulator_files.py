@@ -123,6 +123,15 @@ def test_addresses_are_never_the_same(host: Host, query: Json) -> None:
     assert {host.fetch(url).status_code for url in urls} == {200}
 
 
+def test_one_url_per_page(host: Host) -> None:
+    """An attachment that is in two cells of a page has the same URL in both."""
+    (record, _) = host.caller.get(host.base_id, host.table_id).json()["records"]
+    bill, looked_up = record["fields"]["Files"][1], record["fields"]["Looked up"][1]
+
+    assert bill["id"] == looked_up["id"]
+    assert bill["url"] == looked_up["url"]
+
+
 def test_file_has_the_size_and_type_of_its_cell(host: Host) -> None:
     """A file has as many bytes as its cell says, always the same, other than another file's."""
     image, bill, fresh = host.listed()

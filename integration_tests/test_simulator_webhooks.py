@@ -20,6 +20,8 @@ BASE: Final = a_base("Studio", TABLE, permissionLevel="create")
 HOOKS: Final = ("bases", BASE["id"], "webhooks")
 (RECORD,) = TABLE["records"]
 NAME, PHOTOS = TABLE["fields"]
+SPECIFICATION: Final = {"options": {"filters": {"dataTypes": ["tableData", "tableFields"]}}}
+HOOK: Final = {"specification": SPECIFICATION}
 FILE: Final = {
     "contentType": "text/plain",
     "filename": "a.txt",
@@ -52,7 +54,7 @@ def hooks_of(simulator: SimulatorThread, token: str | None = None) -> list[str]:
 
 def test_webhooks(simulator: SimulatorThread) -> None:
     """A webhook is listed from its making to its deletion."""
-    status, made = call(simulator, "POST", *HOOKS, json={})
+    status, made = call(simulator, "POST", *HOOKS, json=HOOK)
     listed = hooks_of(simulator)
     deleted = call(simulator, "DELETE", *HOOKS, made["id"])
 
@@ -62,12 +64,42 @@ def test_webhooks(simulator: SimulatorThread) -> None:
     assert call(simulator, "PATCH", *HOOKS)[0] == 404
 
 
+def test_listed_webhook(simulator: SimulatorThread) -> None:
+    """A listed webhook has all of Airtable's keys, with its specification and URL."""
+    simulator.admin.set_clock("2026-11-20T12:00:00.000Z")
+    url = "https://example.com/hook"
+    _, made = call(simulator, "POST", *HOOKS, json={**HOOK, "notificationUrl": url})
+    call(simulator, "POST", *HOOKS, json=HOOK)
+    simulator.admin.advance_clock(60)
+    _, body = call(simulator, "GET", *HOOKS)
+    first, second = body["webhooks"]
+
+    assert first == {
+        "id": made["id"],
+        "specification": SPECIFICATION,
+        "notificationUrl": url,
+        "cursorForNextPayload": 1,
+        "areNotificationsEnabled": True,
+        "lastNotificationResult": None,
+        "lastSuccessfulNotificationTime": None,
+        "isHookEnabled": True,
+        "expirationTime": "2026-11-27T12:00:00.000Z",
+    }
+    assert second["notificationUrl"] is None
+
+
+def test_webhook_without_specification(simulator: SimulatorThread) -> None:
+    """A webhook needs a specification."""
+    assert call(simulator, "POST", *HOOKS, json={})[0] == 422
+    assert hooks_of(simulator) == []
+
+
 @pytest.mark.parametrize("is_private", [False, True])
 def test_webhooks_of_another_token(simulator: SimulatorThread, *, is_private: bool) -> None:
     """Whether another token is shown a webhook is a setting, as Airtable does not say it."""
     simulator.admin.configure(webhooks_are_private=is_private)
     other = simulator.admin.add_token(scopes=["webhook:manage"])
-    call(simulator, "POST", *HOOKS, json={})
+    call(simulator, "POST", *HOOKS, json=HOOK)
 
     assert len(hooks_of(simulator)) == 1
     assert len(hooks_of(simulator, other)) == (0 if is_private else 1)
@@ -75,13 +107,13 @@ def test_webhooks_of_another_token(simulator: SimulatorThread, *, is_private: bo
 
 def test_refused_webhooks(simulator: SimulatorThread) -> None:
     """Ten webhooks are the most of a base, and they take a scope and the creator's role."""
-    statuses = [call(simulator, "POST", *HOOKS, json={})[0] for _ in range(11)]
+    statuses = [call(simulator, "POST", *HOOKS, json=HOOK)[0] for _ in range(11)]
     reader = simulator.admin.add_token(scopes=list(READ_SCOPES))
     simulator.admin.set_permission_level(BASE["id"], "edit")
 
     assert statuses == [200] * 10 + [422]
     assert call(simulator, "GET", *HOOKS, token=reader)[0] == 403
-    assert call(simulator, "POST", *HOOKS, json={})[0] == 403
+    assert call(simulator, "POST", *HOOKS, json=HOOK)[0] == 403
 
 
 @pytest.mark.parametrize("field", [PHOTOS["id"], PHOTOS["name"]], ids=["by id", "by name"])

@@ -1,4 +1,4 @@
-"""The simulator's command line; its first line on stdout says where it listens."""
+"""The simulator's command line. The first line on stdout has its URL."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from .certificate import server_context, write_certificate
 from .distance import Distance, Relay
 from .process import start_server
 from .sample_base import sample_account
-from .server import Simulator
 from .settings import UNLIMITED, Settings
+from .simulator import Simulator
 from .synthetic import synthetic_account
 
 PARENT_CHECK_SECONDS = 1.0
@@ -40,23 +40,23 @@ def build_parser() -> argparse.ArgumentParser:
     add("--bases", action="append", default=[], type=Path, help="a JSON file of bases; repeatable")
     add("--sample", action="store_true", help="serve the built-in sample base")
     add("--synthetic", help="bases=10,tables=2,records=1000,fields=20,cell_bytes=24")
-    add("--port", type=int, default=0, help="0: any free one")
+    add("--port", type=int, default=0, help="0: any free port")
     add("--latency-ms", type=float, default=0.0)
-    add("--jitter-ms", type=float, default=0.0, help="evenly spread, added to the latency")
+    add("--jitter-ms", type=float, default=0.0, help="up to this much more latency")
     add("--no-limits", action="store_true", help="no limits per second")
-    add("--tls", action="store_true", help="serve HTTPS, with a certificate made at the start")
-    add("--one-way-ms", type=float, default=0.0, help="how far away, for connections, too")
-    add("--one-way-jitter-ms", type=float, default=0.0, help="evenly spread, added to the way")
+    add("--tls", action="store_true", help="serve HTTPS with a new certificate")
+    add("--one-way-ms", type=float, default=0.0, help="the distance, for connections too")
+    add("--one-way-jitter-ms", type=float, default=0.0, help="up to this much farther")
     add("--gzip", action="store_true", help="compress answers, as Airtable does")
-    add("--serve-attachments", action="store_true", help="attachments are files of the simulator")
+    add("--serve-attachments", action="store_true", help="serve the files of attachments")
     add("--set", action="append", default=[], metavar="NAME=JSON", help="any other setting")
     add("--stop-after-seconds", type=float, default=900.0)
-    add("--keep-running", action="store_true", help="ignore stdin and the end of the parent")
+    add("--keep-running", action="store_true", help="ignore stdin and the parent's end")
     return parser
 
 
 def to_settings(arguments: argparse.Namespace) -> Settings:
-    """The settings a command line asks for."""
+    """The settings of a command line."""
     changes: dict[str, Any] = dict(UNLIMITED) if arguments.no_limits else {}
     changes |= {"latency_ms": arguments.latency_ms, "jitter_ms": arguments.jitter_ms}
     changes |= {"gzip": arguments.gzip, "serves_attachments": arguments.serve_attachments}
@@ -67,7 +67,7 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
 
 
 def build_simulator(arguments: argparse.Namespace) -> Simulator:
-    """The simulator a command line asks for, with its bases loaded."""
+    """The simulator of a command line, with its bases loaded."""
     simulator = Simulator(to_settings(arguments))
     documents = [orjson.loads(path.read_bytes()) for path in arguments.bases]
     if arguments.sample:
@@ -81,7 +81,7 @@ def build_simulator(arguments: argparse.Namespace) -> Simulator:
 
 
 async def serve(simulator: Simulator, arguments: argparse.Namespace) -> None:
-    """Serve until the time is over, the parent is gone, or stdin is closed."""
+    """Serve until the time is over, the parent process ends, or stdin is closed."""
     loop = asyncio.get_running_loop()
     is_over = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -97,9 +97,9 @@ async def serve(simulator: Simulator, arguments: argparse.Namespace) -> None:
     if not is_near:
         said |= await _move_away(runner, arguments, distance, closing)
         said["near_url"] = near_url
-    print(json.dumps(said), flush=True)  # noqa: T201 - the promised line
+    print(json.dumps(said), flush=True)  # noqa: T201 - the first line
     parent = os.getppid()
-    # A terminal's stdin is left alone: reading it in the background would stop the process.
+    # Do not read a terminal: a background process that reads it is stopped.
     if not arguments.keep_running and not sys.stdin.isatty():
         _watch_stdin(loop, is_over)
     watching = (
@@ -118,13 +118,13 @@ async def _move_away(
     distance: Distance,
     closing: contextlib.AsyncExitStack,
 ) -> dict[str, str]:
-    """Serve at a distance, too; gives what the first line says of it."""
+    """Also serve at a distance. Return what the first line on stdout adds."""
     said: dict[str, str] = {}
     port: int = runner.addresses[0][1]
     if arguments.tls:
         folder = closing.enter_context(TemporaryDirectory())
         certificate = write_certificate(Path(folder))
-        # Behind the relay, so that the handshake has as far to go as the requests.
+        # Behind the relay, so that the TLS handshake has the same distance as the requests.
         site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=server_context(certificate))
         await site.start()
         port = runner.addresses[-1][1]
@@ -148,7 +148,7 @@ def _watch_stdin(loop: asyncio.AbstractEventLoop, is_over: asyncio.Event) -> Non
 
 
 async def _watch_parent(parent: int, is_over: asyncio.Event) -> None:
-    while os.getppid() == parent:  # noqa: ASYNC110 - nothing tells of a parent's end
+    while os.getppid() == parent:  # noqa: ASYNC110 - no event signals a parent's end
         await asyncio.sleep(PARENT_CHECK_SECONDS)
     is_over.set()
 
@@ -157,7 +157,7 @@ def main() -> None:
     """Run."""
     arguments = build_parser().parse_args()
     simulator = build_simulator(arguments)
-    # Millions of cells that never go away: walking them at each collection would halve the speed.
+    # Cells never become garbage. Scanning millions of them at each collection halves the speed.
     gc.freeze()
     asyncio.run(serve(simulator, arguments))
 

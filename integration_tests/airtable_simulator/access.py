@@ -1,4 +1,4 @@
-"""Who may do what: the scopes and the role in the base that each endpoint asks for.
+"""Who may call what: the checks at arrival, and those of scopes and permission levels.
 
 See: https://airtable.com/developers/web/api/scopes
 """
@@ -8,58 +8,105 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from . import errors
-from .ids import BASE_ID
+from .answers import Answer, to_answer
+from .ids import BASE_ID, RECORD_ID
+from .settings import AIRTABLE_MAX_URL_LENGTH
+from .tokens import PersonalAccessToken
+from .wire import to_json
 
 if TYPE_CHECKING:
-    from .account import Account, Base, PersonalAccessToken
-    from .routes import Route
+    from .account import Base
+    from .endpoints import Arrival, Request
+    from .record import Record
+    from .simulator import Simulator
+    from .table import Table
 
-WRITES_RECORDS: Final = frozenset(
-    {"create_records", "update_records", "replace_records", "delete_records", "sync_csv"}
-)
-WRITES_SCHEMA: Final = frozenset({"create_table", "update_table", "create_field", "update_field"})
-WEBHOOKS: Final = frozenset({"create_webhook", "delete_webhook", "list_webhooks"})
-WRITES: Final = (
-    WRITES_RECORDS | WRITES_SCHEMA | {"create_base", "create_comment", "upload_attachment"}
-)
-SCOPES: Final[dict[str, tuple[str, ...]]] = {
-    **dict.fromkeys(WRITES_RECORDS, ("data.records:write",)),
-    **dict.fromkeys(WRITES_SCHEMA, ("schema.bases:write",)),
-    **dict.fromkeys(WEBHOOKS, ("webhook:manage",)),
-    "base_schema": ("schema.bases:read",),
-    "create_comment": ("data.recordComments:write",),
-    "list_comments": ("data.recordComments:read",),
-    "sync_csv": ("data.records:write", "schema.bases:write"),
-    "upload_attachment": ("data.records:write",),
-}
-"""By kind of route; records are read with ``data.records:read``."""
+CREATORS: Final = ("create",)
 EDITORS: Final = ("edit", "create")
-LEVELS: Final[dict[str, tuple[str, ...]]] = {
-    **dict.fromkeys(WRITES_RECORDS, EDITORS),
-    **dict.fromkeys(WRITES_SCHEMA, ("create",)),
-    "create_comment": ("comment", *EDITORS),
-    "create_webhook": ("create",),
-    "delete_webhook": ("create",),
-    "sync_csv": ("create",),
-    "upload_attachment": EDITORS,
-}
-"""Permission levels that suffice, where not every level but ``none`` does."""
+COMMENTERS: Final = ("comment", "edit", "create")
+NOBODY: Final = PersonalAccessToken(token="", scopes=frozenset())
+"""The caller of an endpoint that needs no token."""
 
 
-def open_base(account: Account, route: Route, token: PersonalAccessToken) -> Base:
-    """The base of a request.
+def admit(simulator: Simulator, arrival: Arrival) -> PersonalAccessToken | Answer:
+    """Check URL length, token, limits per second and monthly quota; return the token or a refusal.
 
-    Raises: ``Refusal`` 404 for an id that is none, 403 for what is not there or not allowed.
+    Every call to the Web API passes this check at its arrival, before the simulated latency.
     """
-    if route.base is None or not BASE_ID.fullmatch(route.base):
+    settings, limits = simulator.settings, simulator.limits
+    if arrival.url_length >= AIRTABLE_MAX_URL_LENGTH:
+        body = to_json(errors.to_error("REQUEST_TOO_LARGE"))
+        return Answer(status=settings.long_url_status, body=body)
+    scheme, _, token_text = arrival.authorization.partition(" ")
+    token = simulator.account.tokens.get(token_text.strip()) if scheme == "Bearer" else None
+    if token is None or not token.takes_call(arrival.at):
+        simulator.stats.refused["unauthenticated"] += 1
+        return to_answer(errors.authentication_required())
+    reason = limits.refusal(arrival.at, arrival.names.get("base"), token.user_id, settings)
+    if reason:
+        return _too_many(simulator, reason, errors.rate_limit_reached(settings.rate_limit_body))
+    if arrival.endpoint.is_counted and not limits.takes_from_quota(arrival.at, settings):
+        refusal = errors.monthly_quota_exceeded(settings.rate_limit_body)
+        return _too_many(simulator, "quota", refusal)
+    return token
+
+
+def _too_many(simulator: Simulator, reason: str, refusal: errors.Refusal) -> Answer:
+    simulator.stats.refused[reason] += 1
+    answer = to_answer(refusal)
+    retry_after = simulator.limits.retry_after(simulator.settings)
+    if retry_after is not None:
+        answer.headers["Retry-After"] = retry_after
+    return answer
+
+
+def check_scopes(request: Request) -> None:
+    """Refuse a token that lacks a scope of the endpoint with 403."""
+    if not request.token.scopes.issuperset(request.endpoint.scopes):
+        raise errors.permission_or_model()
+
+
+def open_base(simulator: Simulator, request: Request) -> Base:
+    """The base that a request names.
+
+    Raises: ``Refusal`` 404 for a malformed id, 403 for a base that is missing or not allowed.
+    """
+    base_id = request.names["base"]
+    if not BASE_ID.fullmatch(base_id):
         raise errors.not_found()
-    base = account.bases.get(route.base)
+    check_scopes(request)
+    base = simulator.account.bases.get(base_id)
+    levels = request.endpoint.levels
     if (
         base is None
-        or not token.scopes.issuperset(SCOPES.get(route.kind, ("data.records:read",)))
         or base.permission_level == "none"
-        or base.permission_level not in LEVELS.get(route.kind, (base.permission_level,))
-        or not account.is_visible(base, token)
+        or (levels is not None and base.permission_level not in levels)
+        or not simulator.account.is_visible(base, request.token)
     ):
         raise errors.permission_or_model()
     return base
+
+
+def open_table(simulator: Simulator, request: Request) -> tuple[Base, Table]:
+    """The base and the table that a request names.
+
+    Raises: ``Refusal`` as `open_base` does, and 403 for a missing table.
+    """
+    base = open_base(simulator, request)
+    table = base.find_table(request.names["table"])
+    if table is None:
+        raise errors.permission_or_model()
+    return base, table
+
+
+def open_record(table: Table, record_id: str) -> Record:
+    """The record that a request names.
+
+    Raises: ``Refusal`` 404 for a malformed id, 403 for a missing record.
+    """
+    if not RECORD_ID.fullmatch(record_id):
+        raise errors.not_found()
+    record = table.records.get(record_id)
+    if record is None:
+        raise errors.permission_or_model()
+    return record

@@ -1,10 +1,12 @@
-"""The state the simulator serves: bases, and the personal access tokens that may see them.
+"""The account that the simulator serves: bases, and the tokens that may see them.
 
 A table is (base id, table id) everywhere: a duplicated base may keep its table and record ids.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 from .ids import make_id
@@ -28,7 +30,7 @@ __all__ = [
 ]
 
 DEFAULT_TOKEN: Final = ".".join(("pat" + "Simulator00000", "5" * 64))
-"""In two parts, so that no secret scanner takes it for a real one."""
+"""In two parts, so that secret scanners do not report it."""
 WRITE_SCOPES: Final = (
     *READ_SCOPES,
     "data.records:write",
@@ -40,6 +42,17 @@ WORKSPACE_ID: Final = "wspSimulator00000"
 """The only workspace in which bases can be created."""
 
 
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A webhook of a base."""
+
+    token: str
+    """The token that created it."""
+    specification: dict[str, Any]
+    notification_url: str | None
+    expires_at: float
+
+
 class Base:
     """A base and its tables by id."""
 
@@ -49,20 +62,24 @@ class Base:
         self.name: str = document["name"]
         self.permission_level: str = document.get("permissionLevel", "create")
         self.is_shared = True
+        self.created_at = now
         self.tables: dict[str, Table] = {}
         self.sync_ids: dict[str, str] = {}
         """By the id of a Sync API endpoint: the table that it fills."""
-        self.webhooks: dict[str, str] = {}
-        """By id: the token that made it."""
+        self.webhooks: dict[str, Webhook] = {}
         for given in document.get("tables") or ():
             self.tables[given["id"]] = Table(given, now)
 
     def find_table(self, name_or_id: str) -> Table | None:
-        """The table named by id or by its exact name."""
+        """The table with this id or name. A name matches whatever its case."""
         known = self.tables.get(name_or_id)
         if known is not None:
             return known
-        return next((t for t in self.tables.values() if t.name == name_or_id), None)
+        # An exact match comes first: documents may hold names that differ in case only.
+        exact = (table for table in self.tables.values() if table.name == name_or_id)
+        name = name_or_id.casefold()
+        alike = (table for table in self.tables.values() if table.name.casefold() == name)
+        return next(chain(exact, alike), None)
 
     def table(self, name_or_id: str) -> Table:
         """The table that a command names."""
@@ -78,10 +95,10 @@ class Base:
 
 
 class Account:
-    """All bases and tokens, and who gives OAuth's."""
+    """All bases and tokens, and the OAuth server."""
 
     def __init__(self) -> None:
-        """Begin without a base, with one token that reads everything."""
+        """Start with no base and one token that reads everything."""
         self.bases: dict[str, Base] = {}
         self.tokens: dict[str, PersonalAccessToken] = {}
         self.oauth = OauthServer(self.tokens)
@@ -89,7 +106,7 @@ class Account:
         self.add_token(DEFAULT_TOKEN)
 
     def load(self, document: dict[str, Any], now: float) -> list[str]:
-        """Add bases, replacing those with equal ids; gives the ids.
+        """Add bases, or replace those with the same ids. Return the ids.
 
         Shape: ``{"bases": [{"id", "name", "tables": [{…, "records": [{"id", "fields"}]}]}]}``.
         """
@@ -98,7 +115,7 @@ class Account:
         return [base.id for base in loaded]
 
     def make_id(self, prefix: str) -> str:
-        """An id that was never given before."""
+        """A new id."""
         self._made += 1
         return make_id(prefix, "made", self._made)
 
@@ -118,7 +135,7 @@ class Account:
         user_id: str = "usrSimulatedUser1",
         is_oauth: bool = False,
     ) -> PersonalAccessToken:
-        """Add a token, made up when none is given."""
+        """Add a token. Without one, its text is made up."""
         made = token or f"{make_id('pat', len(self.tokens))}.{'0' * 64}"
         self.tokens[made] = added = PersonalAccessToken(
             token=made,
@@ -130,16 +147,16 @@ class Account:
         return added
 
     def token(self, token: str | None) -> PersonalAccessToken:
-        """The token that a command names, the default one if none."""
+        """The token that a command names, or the default token."""
         try:
             return self.tokens[token or DEFAULT_TOKEN]
         except KeyError:
             raise UnknownModelError("there is no such token") from None
 
     def visible_bases(self, token: PersonalAccessToken) -> list[Base]:
-        """The bases the list of bases shows to a token, in the order of loading."""
+        """The bases that a token sees, in the order in which they were loaded."""
         return [base for base in self.bases.values() if self.is_visible(base, token)]
 
     def is_visible(self, base: Base, token: PersonalAccessToken) -> bool:
-        """Whether a base is shared, and granted to the token."""
+        """Whether a base is shared and the token has access to it."""
         return base.is_shared and (token.base_ids is None or base.id in token.base_ids)

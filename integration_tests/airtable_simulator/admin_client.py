@@ -1,4 +1,4 @@
-"""The admin endpoints from Python."""
+"""The simulator's commands from Python."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ Reply = dict[str, Any]
 
 
 class CommandRefusedError(Exception):
-    """The simulator cannot do what a command says."""
+    """The simulator cannot do a command."""
 
 
 class AdminClient:
-    """Commands to one simulator; tables, fields and bases are named by id, tables also by name."""
+    """Commands to one simulator. Bases and fields are named by id, tables by id or name."""
 
     def __init__(self, url: str) -> None:
         """Command the simulator at a URL."""
         self._url = url
-        # Without proxies: the environment's must not see calls to 127.0.0.1.
+        # No proxy of the environment may see calls to 127.0.0.1.
         self._opener = build_opener(ProxyHandler({}))
 
     def call(self, command: str, /, **arguments: Any) -> Reply:  # noqa: ANN401 - JSON
-        """Run any command; the others below only spell one out.
+        """Run any command. Each method below runs one.
 
         Raises: ``CommandRefusedError`` with the simulator's sentence.
         """
@@ -40,7 +40,7 @@ class AdminClient:
         return answer
 
     def load(self, document: dict[str, Any]) -> list[str]:
-        """Add bases, replacing those with equal ids; gives their ids."""
+        """Add bases, or replace those with the same ids. Return the ids."""
         ids: list[str] = self.call("load", **document)["base_ids"]
         return ids
 
@@ -72,7 +72,7 @@ class AdminClient:
         is_user_edit: bool = True,
         **more: Any,  # noqa: ANN401 - JSON
     ) -> Reply:
-        """Change cells; without ``is_user_edit`` the modified time stays, as when recomputed.
+        """Change cells. Without ``is_user_edit`` the modified time stays, as after a recomputation.
 
         More: createdTime, lastModifiedTime (null: blank), commentCount.
         """
@@ -84,7 +84,7 @@ class AdminClient:
         self.call("delete_record", base=base, table=table, record=record)
 
     def add_comment(self, base: str, table: str, record: str, text: str, **more: Any) -> Reply:  # noqa: ANN401 - JSON
-        """Comment on a record; more: id, author, createdTime, parentCommentId, reactions."""
+        """Add a comment. More: id, author, createdTime, parentCommentId, reactions."""
         where = {"base": base, "table": table, "record": record}
         return self.call("add_comment", **where, comment={"text": text, **more})
 
@@ -96,28 +96,28 @@ class AdminClient:
         comment: str,
         **changes: Any,  # noqa: ANN401 - JSON
     ) -> Reply:
-        """Change a comment's text or reactions; the record's comment count stays."""
+        """Change a comment's text or reactions."""
         where = {"base": base, "table": table, "record": record}
         return self.call("edit_comment", **where, comment=comment, changes=changes)
 
     def delete_comment(self, base: str, table: str, record: str, comment: str) -> None:
-        """Delete a comment; its replies stay."""
+        """Delete a comment. Its replies stay."""
         where = {"base": base, "table": table, "record": record}
         self.call("delete_comment", **where, comment=comment)
 
     def expire_attachment(self, attachment: str, *, is_renewable: bool = True) -> None:
-        """Let listings give out an address that is over; only get record has a good one.
+        """Make listings show an expired URL. Get record shows a valid one.
 
-        Without ``is_renewable`` get record's is over as well.
+        Without ``is_renewable`` the URL of get record is expired too.
         """
         self.call("expire_attachment", attachment=attachment, is_renewable=is_renewable)
 
     def rename_base(self, base: str, name: str) -> None:
-        """Give a base another name."""
+        """Rename a base."""
         self.call("change_base", base=base, name=name)
 
     def set_permission_level(self, base: str, level: str) -> None:
-        """Set what the user may do in a base: none, read, comment, edit or create."""
+        """Set the user's permission level in a base: none, read, comment, edit or create."""
         self.call("change_base", base=base, permissionLevel=level)
 
     def share_base(self, base: str) -> None:
@@ -125,7 +125,7 @@ class AdminClient:
         self.call("change_base", base=base, is_shared=True)
 
     def unshare_base(self, base: str) -> None:
-        """Take a base out of every token's sight."""
+        """Hide a base from every token."""
         self.call("change_base", base=base, is_shared=False)
 
     def delete_base(self, base: str) -> None:
@@ -133,7 +133,7 @@ class AdminClient:
         self.call("delete_base", base=base)
 
     def rename_table(self, base: str, table: str, name: str) -> None:
-        """Give a table another name."""
+        """Rename a table."""
         self.call("rename_table", base=base, table=table, name=name)
 
     def delete_table(self, base: str, table: str) -> None:
@@ -141,16 +141,16 @@ class AdminClient:
         self.call("delete_table", base=base, table=table)
 
     def add_sync(self, base: str, table: str) -> str:
-        """Let the Sync API fill a table, as is set up by hand in Airtable; gives the sync's id."""
+        """Set up the Sync API for a table, which Airtable does by hand. Return the sync's id."""
         sync_id: str = self.call("add_sync", base=base, table=table)["id"]
         return sync_id
 
     def add_field(self, base: str, table: str, field: dict[str, Any]) -> Reply:
-        """Add a field: name, type, options, and an id if wanted."""
+        """Add a field: name, type, options; optional: id."""
         return self.call("add_field", base=base, table=table, field=field)
 
     def rename_field(self, base: str, table: str, field: str, name: str) -> Reply:
-        """Give a field another name."""
+        """Rename a field."""
         return self.change_field(base, table, field, name=name)
 
     def retype_field(
@@ -161,7 +161,7 @@ class AdminClient:
         field_type: str,
         options: dict[str, Any] | None = None,
     ) -> Reply:
-        """Make a field another type; its cells stay as they are."""
+        """Change a field's type. Its cells stay."""
         return self.change_field(base, table, field, type=field_type, options=options)
 
     def change_field(
@@ -178,45 +178,48 @@ class AdminClient:
         """Delete a field and its cells."""
         self.call("delete_field", base=base, table=table, field=field)
 
-    def add_token(self, **wishes: Any) -> str:  # noqa: ANN401 - JSON
-        """Add a token: scopes, base_ids (absent: all), user_id, is_oauth; gives it."""
-        token: str = self.call("add_token", **wishes)["token"]
+    def add_token(self, **options: Any) -> str:  # noqa: ANN401 - JSON
+        """Add a token and return it. Options: scopes, base_ids (absent: all), user_id, is_oauth."""
+        token: str = self.call("add_token", **options)["token"]
         return token
 
     def set_token_scopes(self, *scopes: str, token: str | None = None) -> None:
-        """Set what a token may do; the default token if none is named."""
+        """Set the scopes of a token, or of the default token."""
         self.call("change_token", token=token, scopes=list(scopes))
 
     def set_token_bases(self, *base_ids: str, token: str | None = None) -> None:
-        """Set which bases a token may see."""
+        """Set the bases that a token, or the default token, sees."""
         self.call("change_token", token=token, base_ids=list(base_ids))
 
     def revoke_token(self, token: str | None = None) -> None:
-        """Make a token unknown."""
+        """Revoke a token, or the default token."""
         self.call("revoke_token", token=token)
 
     def add_oauth_client(self, client_id: str, client_secret: str | None = None) -> None:
-        """Add an OAuth client; one without a secret is public."""
+        """Add an OAuth client. Without a secret it is public."""
         self.call("add_oauth_client", client_id=client_id, client_secret=client_secret)
 
-    def add_oauth_grant(self, client_id: str, **wishes: Any) -> Reply:  # noqa: ANN401 - JSON
-        """Add a grant: scopes, base_ids, user_id; gives grant, access_token and refresh_token."""
-        return self.call("add_oauth_grant", client_id=client_id, **wishes)
+    def add_oauth_grant(self, client_id: str, **options: Any) -> Reply:  # noqa: ANN401 - JSON
+        """Add a grant. Return grant, access_token and refresh_token.
+
+        Options: scopes, base_ids, user_id.
+        """
+        return self.call("add_oauth_grant", client_id=client_id, **options)
 
     def show_oauth_grant(self, grant: str) -> Reply:
-        """A grant's tokens of today, and whether it is revoked."""
+        """A grant's current tokens, and whether it is revoked."""
         return self.call("show_oauth_grant", grant=grant)
 
     def expire_access_token(self, grant: str) -> None:
-        """End a grant's access token now, without a word to who has it."""
+        """End a grant's access token now."""
         self.call("expire_access_token", grant=grant)
 
     def revoke_oauth_grant(self, grant: str) -> None:
-        """End a grant with all its tokens."""
+        """End a grant and all its tokens."""
         self.call("revoke_oauth_grant", grant=grant)
 
     def set_clock(self, at: str | float | None = None) -> float:
-        """Stop the clock at a moment (ISO 8601 or seconds), at the present one if none."""
+        """Stop the clock at a moment (ISO 8601 or seconds), or now. Return the time."""
         now: float = self.call("set_clock", at=at)["now"]
         return now
 
@@ -225,16 +228,16 @@ class AdminClient:
         self.call("set_clock", run=True)
 
     def advance_clock(self, seconds: float) -> float:
-        """Move the clock on; gives the time."""
+        """Move the clock forward. Return the time."""
         now: float = self.call("advance_clock", seconds=seconds)["now"]
         return now
 
     def expire_iterators(self) -> int:
-        """Make all offsets stale; gives how many scans were alive."""
+        """Expire all offsets. Return how many scans there were."""
         expired: int = self.call("expire_iterators")["expired"]
         return expired
 
-    def plan_fault(  # noqa: PLR0913 - each is one word of the rule
+    def plan_fault(  # noqa: PLR0913 - each is a part of the rule
         self,
         kind: str,
         action: str,
@@ -249,9 +252,9 @@ class AdminClient:
         seed: int = 0,
         **details: Any,  # noqa: ANN401 - JSON
     ) -> int:
-        """Plan one fault for calls of a kind; ``times`` None: for ever. Gives its id.
+        """Plan a fault for calls of a kind and return its id. ``times`` None: every time.
 
-        Calls of the kind ``get_file`` have an attachment's id for ``record``.
+        For the kind ``get_file``, ``record`` is an attachment's id.
         """
         wanted: dict[str, Any] = {"kind": kind, "base": base, "table": table, "record": record}
         wanted |= {"page": page, "nth": nth}
@@ -266,7 +269,7 @@ class AdminClient:
         return planned
 
     def faults(self) -> list[Reply]:
-        """The planned faults and how often each was applied."""
+        """The planned faults with their counts."""
         rules: list[Reply] = self.call("show_faults")["faults"]
         return rules
 
@@ -275,7 +278,7 @@ class AdminClient:
         self.call("clear_faults")
 
     def release_answers(self) -> None:
-        """Send the answers that the fault ``hold`` holds back."""
+        """Send the answers that the fault ``hold`` holds."""
         self.call("release_answers")
 
     def configure(self, **changes: Any) -> None:  # noqa: ANN401 - JSON
@@ -283,11 +286,11 @@ class AdminClient:
         self.call("configure", **changes)
 
     def forget_limits(self) -> None:
-        """Lift all penalties; begin the seconds and the month anew."""
+        """Lift all penalties. Count the second and the month from zero."""
         self.call("forget_limits")
 
     def stats(self, last: int = 100) -> Reply:
-        """The counts, and the last calls, oldest first."""
+        """The counts and the last calls, oldest first."""
         return self.call("stats", last=last)
 
     def reset_stats(self) -> None:
@@ -295,6 +298,6 @@ class AdminClient:
         self.call("reset_stats")
 
     def dump(self, base: str, table: str) -> list[Reply]:
-        """All records of a table, cells by field id, with the modified time: the truth."""
+        """All records of a table with their modified times. Cells are keyed by field id."""
         records: list[Reply] = self.call("dump", base=base, table=table)["records"]
         return records

@@ -1,4 +1,4 @@
-"""Answers, and how they are put on the wire, whole or broken."""
+"""Answers, and how they are sent, whole or broken."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from .wire import to_json
+
 if TYPE_CHECKING:
     from .errors import Refusal
 
-from .wire import to_json
-
 JSON: Final = "application/json; charset=utf-8"
 SMALLEST_COMPRESSED: Final = 1024
-"""Bytes; smaller bodies would grow."""
+"""Bytes. Compression makes smaller bodies larger."""
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What goes wrong while an answer is sent."""
+    """A planned fault in the way an answer is sent."""
 
     delay_seconds: float = 0.0
     """Before anything is sent."""
@@ -37,7 +37,7 @@ class Damage:
 
 @dataclass(slots=True)
 class Answer:
-    """One answer before it is sent."""
+    """An answer before it is sent."""
 
     status: int = 200
     body: bytes = b""
@@ -47,17 +47,18 @@ class Answer:
 
 
 def to_answer(refusal: Refusal) -> Answer:
-    """The answer that tells of a refusal."""
+    """The answer to a refused request."""
     return Answer(status=refusal.status, body=to_json(refusal.body))
 
 
 async def send(answer: Answer, request: web.Request, *, gzip: bool) -> web.StreamResponse:
-    """Put an answer on the wire."""
+    """Send an answer."""
     damage = answer.damage
     headers = {"Content-Type": answer.content_type, "Server": "Tengine", **answer.headers}
     if damage is None:
         response = web.Response(status=answer.status, body=answer.body, headers=headers)
-        is_worth_it = gzip and len(answer.body) > SMALLEST_COMPRESSED
+        is_json = answer.content_type == JSON
+        is_worth_it = gzip and is_json and len(answer.body) > SMALLEST_COMPRESSED
         if is_worth_it and "gzip" in request.headers.get("Accept-Encoding", ""):
             response.enable_compression(web.ContentCoding.gzip)
         return response

@@ -1,4 +1,4 @@
-"""A certificate for 127.0.0.1, made anew for each simulator that serves TLS."""
+"""A new certificate for 127.0.0.1, for each simulator that serves TLS."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ VALID_FOR: Final = timedelta(days=1)
 
 
 def write_certificate(folder: Path) -> Path:
-    """Write a self-signed certificate and its key, and give the certificate's path.
+    """Write a self-signed certificate and its key. Return the certificate's path.
 
     Clients that are to trust it have the path in ``REQUESTS_CA_BUNDLE``.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Airtable simulator")])
-    # From an hour ago, so that a clock that is a little behind accepts it.
+    # Valid since an hour ago, so that a client whose clock is behind accepts it.
     begin = datetime.now(timezone.utc) - timedelta(hours=1)
     addresses = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
     certificate = (
@@ -51,7 +51,7 @@ def write_certificate(folder: Path) -> Path:
 
 
 def server_context(certificate: Path) -> ssl.SSLContext:
-    """Give what a server needs to show a certificate of `write_certificate`."""
+    """The server side of TLS, with a certificate of `write_certificate`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, _key_of(certificate))
     return context

@@ -1,4 +1,4 @@
-"""The simulator's clock: real until set, then moved only by command. Always UTC."""
+"""The simulator's clock, in UTC. It runs in real time until a command stops it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from email.utils import formatdate
 
 
 class Clock:
-    """Tells the simulator's time as seconds since 1970."""
+    """The simulator's time in seconds since 1970."""
 
     def __init__(self) -> None:
-        """Start as a real clock."""
-        # Monotonic underneath, so that a step of the host's clock never breaks the limits.
+        """Start in real time."""
+        # Monotonic, so that a step of the host's clock does not break the rate limits.
         self._ahead_seconds = time.time() - time.monotonic()
         self._frozen_at: float | None = None
 
     @property
     def is_frozen(self) -> bool:
-        """Whether the time stands still until it is advanced."""
+        """Whether the clock is stopped."""
         return self._frozen_at is not None
 
     def now(self) -> float:
@@ -28,25 +28,25 @@ class Clock:
         return time.monotonic() + self._ahead_seconds
 
     def freeze(self, at: float | None = None) -> None:
-        """Stand still at a moment, the present one if none is given."""
+        """Stop at a moment, or now."""
         self._frozen_at = self.now() if at is None else at
 
     def advance(self, seconds: float) -> None:
-        """Move on; a running clock goes on running from there."""
+        """Move forward. A running clock continues from there."""
         if self._frozen_at is not None:
             self._frozen_at += seconds
         else:
             self._ahead_seconds += seconds
 
     def run(self) -> None:
-        """Go on from the present moment in real time."""
+        """Continue in real time from where the clock stands."""
         if self._frozen_at is not None:
             self._ahead_seconds = self._frozen_at - time.monotonic()
             self._frozen_at = None
 
 
 def to_wire_time(seconds: float, *, keeps_milliseconds: bool = False) -> str:
-    """Airtable's way to write a moment.
+    """A moment as Airtable writes it.
 
     Shape: ``1700000000`` -> ``"2023-11-14T22:13:20.000Z"``: whole seconds, as in recorded answers.
     """
@@ -56,12 +56,12 @@ def to_wire_time(seconds: float, *, keeps_milliseconds: bool = False) -> str:
 
 
 def to_wire_date(seconds: float) -> str:
-    """The UTC day of a moment, as cells of type date show it."""
+    """The UTC day of a moment, as date cells show it."""
     return f"{datetime.fromtimestamp(int(seconds), tz=timezone.utc):%Y-%m-%d}"
 
 
 def parse_time(text: str) -> float:
-    """Seconds since 1970 of an ISO 8601 moment; one without a zone is UTC."""
+    """The seconds since 1970 of an ISO 8601 moment. Without a zone it is UTC."""
     moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
@@ -69,5 +69,5 @@ def parse_time(text: str) -> float:
 
 
 def to_http_date(seconds: float) -> str:
-    """The form of the ``Date`` header."""
+    """A moment as the ``Date`` header has it."""
     return formatdate(int(seconds), usegmt=True)

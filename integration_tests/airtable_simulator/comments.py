@@ -1,4 +1,4 @@
-"""Comments of records: as bases' JSON has them, made up where only their number is known, edited.
+"""Comments of records: loaded from a base's JSON, generated from a count, and edited.
 
 See: https://airtable.com/developers/web/api/list-comments
 """
@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 Comment = dict[str, Any]
-"""A comment as a listing shows it: id, author, text, createdTime, lastUpdatedTime; optional:
-mentioned, parentCommentId, reactions."""
+"""A comment as a listing shows it.
+
+Keys: id, author, text, createdTime, lastUpdatedTime.
+Optional keys: mentioned, parentCommentId, reactions.
+"""
 
 MENTION: Final = re.compile(r"@\[((?:usr|ugp)[A-Za-z0-9]{14})\]")
 AUTHOR: Final = {"id": "usrSimulatedUser2", "email": "user2@example.com", "name": "User 2"}
 GENERATED_STEP_SECONDS: Final = 3_600
-"""Between one generated comment and the next."""
+"""Time between one generated comment and the next."""
 GENERATED: Final[tuple[Comment, ...]] = (
     {"text": "Looks good to me"},
     {"text": "@[usrSimulatedUser1] can you check this?"},
@@ -40,11 +43,11 @@ GENERATED: Final[tuple[Comment, ...]] = (
         ],
     },
 )
-"""What generated comments say, in turn."""
+"""The generated comments. They repeat in this order."""
 
 
 def build_comment(given: Comment, created_at: float) -> Comment:
-    """A whole comment of a given one; who is mentioned in its text, and what is missing, is added.
+    """Complete a comment: add missing keys and the users that its text mentions.
 
     Shape: ``{"id": "comB5bLzs6kuAZ0Tq", "text": "Hi @[usrL2PNC5o3H4lBE1]"}`` gets ``mentioned``:
     ``{"usrL2PNC5o3H4lBE1": {"type": "user", "id": …, "displayName": …, "email": …}}``.
@@ -75,7 +78,7 @@ def _shown_mention(key: str) -> dict[str, str]:
 def load_comments(
     given: Iterable[Comment], record_id: str, created_at: float
 ) -> tuple[Comment, ...]:
-    """Comments of the bases' JSON; one without an id or a time is given them."""
+    """Complete the comments of a base's JSON, with ids and times where they are missing."""
     return tuple(
         build_comment({"id": make_id("com", record_id, number), **one}, created_at + number)
         for number, one in enumerate(given)
@@ -83,17 +86,17 @@ def load_comments(
 
 
 def newest_first(comments: Sequence[Comment]) -> list[Comment]:
-    """The comments in the order of a listing; of equally old ones the last added comes first."""
+    """The comments in the order of a listing. Of two with the same time, the later one is first."""
     return sorted(comments, key=lambda one: parse_time(one["createdTime"]))[::-1]
 
 
 def generate_comments(
     known: Sequence[Comment], count: int, record_id: str, created_at: float
 ) -> tuple[Comment, ...]:
-    """So many comments: the first known ones, then made-up ones, always the same."""
+    """Cut or extend comments to a count. Equal ids give equal generated comments."""
     comments = list(known[:count])
     taken = {one["id"] for one in comments}
-    # The first of these numbers may still be known, others may have been deleted.
+    # Some of these may exist already, and others may have been deleted.
     for number in range(count):
         key = make_id("com", record_id, number)
         if len(comments) < count and key not in taken:
@@ -103,7 +106,7 @@ def generate_comments(
 
 
 def edit_comment(comment: Comment, changes: Comment, now: float) -> Comment:
-    """A comment with other words; the mentions follow the text, the time of the update is now."""
+    """Change a comment now. Its mentions follow the text."""
     edited = {**comment, "lastUpdatedTime": to_wire_time(now), **changes}
     if "text" in changes and "mentioned" not in changes:
         edited.pop("mentioned", None)

@@ -1,4 +1,4 @@
-"""The Sync API: a CSV file that becomes the whole content of a table.
+"""The endpoint of the Sync API: a CSV file replaces the whole content of a table.
 
 See: https://airtable.com/developers/web/api/post-sync-api-endpoint
 """
@@ -10,14 +10,17 @@ import io
 from typing import TYPE_CHECKING, Final
 
 from . import errors
+from .access import CREATORS, open_table
+from .endpoints import Endpoint
 from .wire import is_empty, to_json
 from .written_cells import CellWriter
 
 if TYPE_CHECKING:
-    from .account import Base, PersonalAccessToken
+    from aiohttp import web
+
+    from .endpoints import Request
     from .record import Cells
-    from .routes import Route
-    from .server import Simulator
+    from .simulator import Simulator
     from .table import Table
 
 MOST_ROWS: Final = 10_000
@@ -25,15 +28,19 @@ MOST_COLUMNS: Final = 500
 MOST_BYTES: Final = 2 * 1024 * 1024
 
 
-def sync_csv(
-    simulator: Simulator, base: Base, route: Route, token: PersonalAccessToken, body: bytes
-) -> bytes:
-    """Replace a table's records: rows equal in the first column keep their record and its id.
+async def read_csv(request: web.Request) -> bytes:
+    """Read the body as it is."""
+    return await request.read()
+
+
+def sync_csv(simulator: Simulator, request: Request) -> bytes:
+    """Replace a table's records. A row keeps its record when the first column is the same.
 
     Raises: ``Refusal`` 403 for OAuth and for a sync that is not the table's, 413, 422 and 429.
     """
-    table = base.find_table(route.table or "")
-    if table is None or token.is_oauth or base.sync_ids.get(route.record or "") != table.id:
+    base, table = open_table(simulator, request)
+    token, body = request.token, request.body
+    if token.is_oauth or base.sync_ids.get(request.names["sync"]) != table.id:
         raise errors.permission_or_model()
     if len(body) > MOST_BYTES:
         raise errors.Refusal(413, errors.to_error("REQUEST_TOO_LARGE"))
@@ -79,3 +86,17 @@ def _replace(
         kept.add(record.id)
     for record_id in [one for one in table.records if one not in kept]:
         table.delete_record(record_id)
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        "sync_csv",
+        "POST",
+        "/v0/{base}/{table}/sync/{sync}",
+        sync_csv,
+        scopes=("data.records:write", "schema.bases:write"),
+        levels=CREATORS,
+        is_counted=True,
+        read=read_csv,
+    ),
+)

@@ -1,4 +1,4 @@
-"""Refusals: the bodies Airtable answers with, each in the shape it was recorded or documented in.
+"""Airtable's refusals, each in its recorded or documented shape.
 
 Shapes: ``{"error":"NOT_FOUND"}``, ``{"error":{"type":…}}``, ``{"error":{"type":…,"message":…}}``
 and, for 429, ``{"errors":[{"error":…,"message":…}]}``.
@@ -25,14 +25,14 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a failure of the simula
     """An answer that is not 200."""
 
     def __init__(self, status: int, body: ErrorBody) -> None:
-        """Keep what goes out."""
+        """Take the status and the body."""
         super().__init__(status, body)
         self.status = status
         self.body = body
 
 
 def to_error(error_type: str, message: str | None = None) -> ErrorBody:
-    """The usual shape: an object with a type and, mostly, a message."""
+    """The usual shape: an object with a type and, in most cases, a message."""
     error = {"type": error_type}
     if message is not None:
         error["message"] = message
@@ -45,29 +45,29 @@ def to_errors(error_type: str, message: str) -> ErrorBody:
 
 
 def authentication_required() -> Refusal:
-    """401: no token, or one that is unknown, revoked or expired."""
+    """401: the token is missing, unknown, revoked or expired."""
     return Refusal(401, to_error("AUTHENTICATION_REQUIRED", "Authentication required"))
 
 
 def permission_or_model() -> Refusal:
-    """403: not allowed, or not there; Airtable does not tell the two apart."""
+    """403: not allowed or not found. Airtable does not say which."""
     body = to_error("INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND", PERMISSION_MESSAGE)
     return Refusal(403, body)
 
 
 def not_found() -> Refusal:
-    """404: an unknown path, or an id that is none."""
+    """404: an unknown path or a malformed id."""
     return Refusal(404, {"error": "NOT_FOUND"})
 
 
 def invalid_request(detail: str = "parameter validation failed") -> Refusal:
-    """422: a parameter Airtable does not take."""
+    """422: a parameter that Airtable does not take."""
     message = f"Invalid request: {detail}. Check your request data."
     return Refusal(422, to_error("INVALID_REQUEST_UNKNOWN", message))
 
 
 def iterator_not_available() -> Refusal:
-    """422: the offset's iterator expired, or never was."""
+    """422: the offset's iterator expired or is unknown."""
     return Refusal(422, to_error("LIST_RECORDS_ITERATOR_NOT_AVAILABLE"))
 
 
@@ -77,13 +77,13 @@ def unknown_field_name(name: str) -> Refusal:
 
 
 def view_not_found(view: str, *, is_id: bool) -> Refusal:
-    """422: the view is not there."""
+    """422: the view does not exist."""
     error_type = "VIEW_ID_NOT_FOUND" if is_id else "VIEW_NAME_NOT_FOUND"
     return Refusal(422, to_error(error_type, f"View {view} not found"))
 
 
 def invalid_formula(reason: str) -> Refusal:
-    """422: the filter cannot be parsed, or names an unknown field."""
+    """422: the filter cannot be parsed or names an unknown field."""
     message = f"The formula for filtering records is invalid: {reason}"
     return Refusal(422, to_error("INVALID_FILTER_BY_FORMULA", message))
 
@@ -95,13 +95,13 @@ def computed_field(name: str) -> Refusal:
 
 
 def unacceptable_value(name: str) -> Refusal:
-    """422: a value of a kind that the field does not take."""
+    """422: a value that the field does not take."""
     reason = f'Field "{name}" cannot accept the provided value'
     return Refusal(422, to_error("INVALID_VALUE_FOR_COLUMN", reason))
 
 
 def unknown_choice(choice: str) -> Refusal:
-    """422: a choice that a select does not have, without ``typecast``."""
+    """422: an unknown choice of a select, without ``typecast``."""
     reason = f'Insufficient permissions to create new select option ""{choice}""'
     return Refusal(422, to_error("INVALID_MULTIPLE_CHOICE_OPTIONS", reason))
 
@@ -123,13 +123,13 @@ def rate_limit_reached(shape: str) -> Refusal:
 
 
 def monthly_quota_exceeded(shape: str) -> Refusal:
-    """429: the workspace's calls of this month are used up."""
+    """429: the workspace has used up its monthly calls."""
     build = to_error if shape == "error" else to_errors
     return Refusal(429, build("PUBLIC_API_BILLING_LIMIT_EXCEEDED", QUOTA_MESSAGE))
 
 
 def default_body(status: int) -> ErrorBody:
-    """What Airtable sends with a status when a planned fault names no body of its own."""
+    """The body for a planned fault that has a status but no body."""
     bodies = {
         401: authentication_required().body,
         403: permission_or_model().body,

@@ -1,7 +1,7 @@
-"""Faults planned by rule: which calls break, how often, and in which way.
+"""Planned faults: which calls fail, how often, and how.
 
 Shape: ``{"match": {"kind": "list_records", "page": 2}, "times": 1, "action": {"kind": "status",
-"status": 503}}``; the keys of ``match`` are optional, ``times`` null means for ever.
+"status": 503}}``; the keys of ``match`` are optional, ``times`` null means every time.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ HTML: Final = b"<html><head><title>%d</title></head><body>upstream gateway</body
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a rule can match: names and ids both, where there are both."""
+    """What a rule can match. Bases and tables match by id and by name."""
 
     kind: str
     base: tuple[str, ...] = ()
     table: tuple[str, ...] = ()
     page: int = 1
     record: str | None = None
-    """An attachment's id for ``get_file``."""
+    """The attachment's id for ``get_file``."""
 
 
 @dataclass(slots=True)
 class Rule:
-    """One planned fault and how far it has gone."""
+    """One planned fault and its counts."""
 
     id: int
     match: dict[str, Any]
@@ -70,7 +70,7 @@ class Rule:
     luck: random.Random = field(default_factory=random.Random)
 
     def takes(self, call: Call) -> bool:
-        """Whether the rule breaks this call; counts it when it could have."""
+        """Whether the rule applies to this call. Counts calls that match."""
         match = self.match
         if (
             match.get("kind", call.kind) != call.kind
@@ -91,30 +91,30 @@ class Rule:
         return True
 
     def chosen_action(self) -> dict[str, Any]:
-        """The action, drawn from several for ``one_of``."""
+        """The action. For ``one_of`` it is drawn from several."""
         if self.action["kind"] != "one_of":
             return self.action
         drawn: dict[str, Any] = self.luck.choice(self.action["actions"])
         return drawn
 
     def to_dict(self) -> dict[str, Any]:
-        """The rule as the admin endpoints show it."""
+        """The rule as the commands show it."""
         names = ("id", "match", "action", "times", "probability", "seed", "matched", "applied")
         return {name: getattr(self, name) for name in names}
 
 
 class Faults:
-    """The plan; the first rule that takes a call breaks it."""
+    """All rules. The first one that takes a call applies."""
 
     def __init__(self) -> None:
-        """Begin without a rule."""
+        """Start with no rule."""
         self.rules: list[Rule] = []
         self.released = asyncio.Event()
-        """Answers that are held now wait for it."""
+        """Held answers wait for this event."""
         self._made = 0
 
     def plan(self, given: dict[str, Any]) -> Rule:
-        """Add a rule; gives it with its id."""
+        """Add a rule and return it with its id."""
         unknown = given.keys() - {"match", "action", "times", "probability", "seed"}
         match = given.get("match") or {}
         unknown |= match.keys() - MATCH_KEYS
@@ -138,17 +138,17 @@ class Faults:
         return rule
 
     def clear(self) -> None:
-        """Drop all rules, and send the answers that are held."""
+        """Drop all rules and send the held answers."""
         self.rules.clear()
         self.release()
 
     def release(self) -> None:
-        """Send the answers that are held."""
+        """Send the held answers."""
         self.released.set()
         self.released = asyncio.Event()
 
     def action_for(self, call: Call) -> dict[str, Any]:
-        """What happens to a call; empty when nothing does."""
+        """The action for a call, or an empty one."""
         for rule in self.rules:
             if rule.takes(call):
                 return rule.chosen_action()
@@ -156,7 +156,7 @@ class Faults:
 
 
 def answer_instead(action: dict[str, Any]) -> Answer | None:
-    """The answer of a fault that keeps the call from being answered at all."""
+    """The answer of a fault that replaces the endpoint's answer."""
     kind = action.get("kind")
     if kind == "reset":
         return Answer(damage=Damage(is_reset=True))
@@ -174,7 +174,7 @@ def answer_instead(action: dict[str, Any]) -> Answer | None:
 
 
 def damage_answer(answer: Answer, action: dict[str, Any], released: asyncio.Event) -> None:
-    """Break a good answer's body, or the way it is sent."""
+    """Damage an answer's body, or the way it is sent."""
     kind = action.get("kind")
     seconds = float(action.get("seconds", 0))
     if kind == "delay":
@@ -196,7 +196,7 @@ def damage_answer(answer: Answer, action: dict[str, Any], released: asyncio.Even
 
 
 def _mark_text(body: bytes, mark: bytes, field_key: str | None) -> bytes:
-    """Put raw bytes at the end of the first text cell, or name where there are no records."""
+    """Append raw bytes to the first text cell, or to the first name where there are no records."""
     marker = "MARKED-HERE"
     answer = json.loads(body)  # keeps lone surrogates, unlike orjson
     holders = [record.get("fields", {}) for record in answer.get("records", ())]

@@ -1,4 +1,4 @@
-"""The host of attachments' files: addresses that end after two hours, and what they lead to.
+"""The host of attachments' files. Their URLs expire after two hours.
 
 See: https://airtable.com/developers/web/api/field-model#multipleattachments
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -23,7 +23,7 @@ Attachment = dict[str, Any]
 
 LIFE_SECONDS: Final = 7_200.0
 DEFAULT_SIZE: Final = 1_000
-"""Bytes of a file whose attachment does not tell its size, as right after an upload."""
+"""Bytes of a file whose attachment has no size, as right after an upload."""
 THUMBNAIL_SIZE: Final = 200
 ADDRESS: Final = re.compile(
     r"/files(?P<signed>/v3/u/\d+/\d+/(?P<expires_ms>\d+))/(?P<signature>\w+)"
@@ -33,44 +33,46 @@ ADDRESS: Final = re.compile(
 
 
 def file_content(attachment_id: str, size: int = DEFAULT_SIZE) -> bytes:
-    """The bytes of an attachment's file, always the same."""
+    """The bytes of an attachment's file. They depend only on its id and size."""
     return random.Random(attachment_id).randbytes(size)  # noqa: S311 - repeatable, not secret
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """An answer for which addresses are made."""
+    """One answer: each attachment in it has one URL."""
 
     origin: str
-    """Where the simulator was called, such as ``http://127.0.0.1:8123``."""
+    """The simulator's own address, such as ``http://127.0.0.1:8123``."""
     now: float
     is_listing: bool
+    urls: dict[str, str] = field(default_factory=dict)
+    """By attachment id."""
 
 
 class FileHost:
-    """Gives out addresses, and answers for them."""
+    """Makes URLs and serves their files."""
 
     def __init__(self) -> None:
-        """Begin without a file."""
+        """Start with no file."""
         self._made = 0
         self._files: dict[str, Attachment] = {}
-        """By id: the attachments that an address was given out for."""
+        """By id: the attachments that have a URL."""
         self._expired: dict[str, bool] = {}
-        """By id: whether get record gives a good address for one that is over in listings."""
+        """By id of attachments with expired URLs: whether get record gives a valid one."""
 
     def expire(self, attachment_id: str, *, is_renewable: bool) -> None:
-        """Let listings give out an address that is over, and get record one that is renewable."""
+        """Make listings show an expired URL, and get record a valid one if it is renewable."""
         self._expired[attachment_id] = is_renewable
 
     def renew(self, cells: Cells, field_ids: Iterable[str], reading: Reading) -> Cells:
-        """A record's cells, with new addresses in those of some fields."""
+        """A record's cells, with new URLs in these fields."""
         renewed = {key: self._renew_cell(cells[key], reading) for key in field_ids if key in cells}
         return {**cells, **renewed}
 
     def _renew_cell(self, cell: Any, reading: Reading) -> Any:  # noqa: ANN401 - a cell is anything
         if not isinstance(cell, list):
             return cell
-        # A lookup can have nulls and errors between its attachments.
+        # A lookup can have nulls and errors among its attachments.
         return [
             self._renew_attachment(one, reading) if isinstance(one, dict) and "url" in one else one
             for one in cell
@@ -79,7 +81,8 @@ class FileHost:
     def _renew_attachment(self, given: Attachment, reading: Reading) -> Attachment:
         key = given["id"]
         self._files[key] = given
-        url = self._make_address(given, reading)
+        url = reading.urls.get(key) or self._make_url(given, reading)
+        reading.urls[key] = url
         renewed = {**given, "url": url}
         if "thumbnails" in given:
             renewed["thumbnails"] = {
@@ -87,8 +90,8 @@ class FileHost:
             }
         return renewed
 
-    def _make_address(self, given: Attachment, reading: Reading) -> str:
-        """A new address, two hours good.
+    def _make_url(self, given: Attachment, reading: Reading) -> str:
+        """A new URL that is valid for two hours.
 
         Shape: ``http://127.0.0.1:8123/files/v3/u/17/17/1793529000000/QwErTy…/attW8eG2x0ew1Af/a.png``.
         """
@@ -99,13 +102,13 @@ class FileHost:
             expires_at = reading.now
         signed = f"/v3/u/{self._made}/{self._made}/{int(expires_at * 1000)}"
         signature = make_id("", given["id"], signed)
-        # HTTP clients take dots alone for folders, and servers refuse control characters.
+        # HTTP clients read a name of dots as a folder, and servers refuse control characters.
         plain = re.sub(r"^\.+$|[\x00-\x1f]", "_", given.get("filename") or "file")
         name = quote(plain, safe="")
         return f"{reading.origin}/files{signed}/{signature}/{given['id']}/{name}"
 
     def answer(self, raw_path: str, now: float, expired_status: int) -> tuple[str, Answer]:
-        """What an address leads to, after one word for the outcome."""
+        """The outcome in one word, and the answer."""
         asked = ADDRESS.fullmatch(raw_path)
         known = self._files.get(asked["id"]) if asked else None
         if asked is None or known is None:
@@ -113,7 +116,7 @@ class FileHost:
         if asked["signature"] != make_id("", asked["id"], asked["signed"]):
             return "unknown", _refuse(403, b"Invalid signature")
         if now * 1000 >= int(asked["expires_ms"]):
-            return "expired", _refuse(expired_status, b"This address has expired")
+            return "expired", _refuse(expired_status, b"This URL has expired")
         if asked["thumbnail"]:
             content = file_content(f"{known['id']}/{asked['thumbnail']}", THUMBNAIL_SIZE)
             return "sent", Answer(body=content, content_type="image/jpeg")

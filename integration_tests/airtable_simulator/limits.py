@@ -1,4 +1,4 @@
-"""Airtable's rate limits, applied strictly as requests arrive, and the monthly quota.
+"""Airtable's rate limits, applied at the arrival of a request, and the monthly quota.
 
 See: https://airtable.com/developers/web/api/rate-limits
 """
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 MOST_CSV_SYNCS: Final = 20
 CSV_SYNC_WINDOW_SECONDS: Final = 300.0
-"""Requests, and seconds; https://airtable.com/developers/web/api/post-sync-api-endpoint"""
+"""Requests per window of seconds; https://airtable.com/developers/web/api/post-sync-api-endpoint"""
 
 
 class Window:
-    """The requests of the last second against one base or one user, and the penalty they earned."""
+    """The requests of the last second to one base or by one user, and the penalty."""
 
     def __init__(self) -> None:
-        """Begin with no request."""
+        """Start with no request."""
         self.arrivals: deque[float] = deque()
         self.penalty_until = 0.0
         self.most_in_window = 0
 
     def admits(self, now: float, limit: int | None, settings: Settings) -> bool:
-        """Take a request in, or refuse it and begin the penalty.
+        """Whether a request is admitted. A refused one starts the penalty.
 
-        Shape: a request counts against those that arrived less than a window before it.
+        A request counts together with those that arrived less than a window before it.
         """
         if now < self.penalty_until:
             if settings.penalty_is_prolonged:
@@ -47,10 +47,10 @@ class Window:
 
 
 class Limits:
-    """All windows, and the calls of the month."""
+    """All windows and the calls of the month."""
 
     def __init__(self) -> None:
-        """Begin with no request."""
+        """Start with no request."""
         self.bases: dict[str, Window] = {}
         self.users: dict[str, Window] = {}
         self.calls_this_month = 0
@@ -59,7 +59,7 @@ class Limits:
         self._answers_429 = 0
 
     def refusal(self, now: float, base_id: str | None, user_id: str, settings: Settings) -> str:
-        """Why an arriving request is refused: ``token_limit``, ``base_limit`` or empty."""
+        """The reason to refuse a request: ``token_limit``, ``base_limit`` or empty."""
         user = self.users.setdefault(user_id, Window())
         if not user.admits(now, settings.token_requests_per_second, settings):
             return "token_limit"
@@ -70,11 +70,11 @@ class Limits:
         return ""
 
     def penalise(self, base_id: str, until: float) -> None:
-        """Refuse all requests on a base until then, as if others had been too quick on it."""
+        """Refuse all requests to a base until then, as if another client had exceeded its limit."""
         self.bases.setdefault(base_id, Window()).penalty_until = until
 
     def admits_csv_sync(self, now: float, base_id: str) -> bool:
-        """Count a request to the Sync API, or refuse it."""
+        """Whether a request to the Sync API is admitted. Counts it if so."""
         arrivals = self._csv_syncs.setdefault(base_id, deque())
         while arrivals and now - arrivals[0] >= CSV_SYNC_WINDOW_SECONDS:
             arrivals.popleft()
@@ -84,7 +84,7 @@ class Limits:
         return True
 
     def takes_from_quota(self, now: float, settings: Settings) -> bool:
-        """Count a call to records against the month's quota; False: it is used up."""
+        """Whether the monthly quota admits a call. Counts it if so."""
         moment = datetime.fromtimestamp(now, tz=timezone.utc)
         month = (moment.year, moment.month)
         if month != self._month:

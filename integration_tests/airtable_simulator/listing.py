@@ -12,7 +12,9 @@ from .settings import AIRTABLE_MAX_PAGE_SIZE
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
-    from .account import Table
+    from aiohttp import web
+
+    from .table import Table
 
 LIST_PARAMETER: Final = re.compile(r"(fields|recordMetadata)(\[\d*\])?")
 BODY_PARAMETERS: Final = frozenset(
@@ -46,7 +48,7 @@ class ListQuery:
     has_comment_count: bool
 
     def bound_to(self, base_id: str, table_id: str) -> Hashable:
-        """All that a scan's later requests must repeat."""
+        """The parameters that every later request of a scan must repeat."""
         return (
             base_id,
             table_id,
@@ -61,7 +63,7 @@ class ListQuery:
 
 
 def to_body(query: Mapping[str, str], values: list[tuple[str, str]]) -> dict[str, Any]:
-    """A GET's query in the shape of a POST's body; parameters Airtable does not know are ignored.
+    """A GET's query in the shape of a POST's body; unknown parameters are ignored.
 
     Shape: ``fields[]=A&fields[]=B&pageSize=2`` -> ``{"fields": ["A", "B"], "pageSize": 2}``.
     """
@@ -85,8 +87,14 @@ def to_body(query: Mapping[str, str], values: list[tuple[str, str]]) -> dict[str
     return body
 
 
+async def read_listing(request: web.Request) -> dict[str, Any]:
+    """Read a GET's query in the shape of a POST's body."""
+    query = request.rel_url.query
+    return to_body(query, list(query.items()))
+
+
 def parse_list_query(body: Any, table: Table) -> ListQuery:  # noqa: ANN401 - a body is any JSON
-    """What a listing asks for.
+    """Check what a listing asks for.
 
     Raises: ``Refusal`` 422 for what Airtable does not take.
     """
@@ -108,7 +116,7 @@ def parse_list_query(body: Any, table: Table) -> ListQuery:  # noqa: ANN401 - a 
     return ListQuery(
         page_size=page_size,
         max_records=_whole_number(body, "maxRecords"),
-        offset=_text(body, "offset"),
+        offset=_text(body, "offset") or None,
         view=_text(body, "view"),
         field_ids=_field_ids(body.get("fields"), table),
         by_field_id=by_field_id,

@@ -1,7 +1,7 @@
-"""OAuth's token endpoint: clients, grants, and refresh tokens that are good for one use.
+"""OAuth's clients and grants. A refresh token is good for one use.
 
-Each renewal gives new tokens and ends both old ones at once; a refresh token that comes a second
-time ends the grant.
+Each renewal gives new tokens and ends both old ones at once. A refresh token that is used twice
+ends the grant.
 
 See: https://airtable.com/developers/web/api/oauth-reference
 """
@@ -28,7 +28,7 @@ REFRESH_EXPIRES_IN_SECONDS: Final = 60 * 24 * 3600
 
 @dataclass(slots=True)
 class Grant:
-    """What a user allowed a client, and the tokens it has got for it."""
+    """What a user allows a client, and the client's tokens."""
 
     id: str
     client_id: str
@@ -38,21 +38,21 @@ class Grant:
     access_token: str = ""
     refresh_token: str = ""
     spent: set[str] = field(default_factory=set)
-    """Refresh tokens that were used."""
+    """Refresh tokens that are used up."""
     is_revoked: bool = False
 
 
 class OauthServer:
-    """All clients and grants; access tokens go among the account's tokens."""
+    """All clients and grants. Access tokens are among the account's tokens."""
 
     def __init__(self, tokens: dict[str, PersonalAccessToken]) -> None:
-        """Begin without a client."""
+        """Start with no client."""
         self._tokens = tokens
         self._clients: dict[str, str | None] = {}
         self._grants: dict[str, Grant] = {}
 
     def add_client(self, client_id: str, client_secret: str | None = None) -> None:
-        """Add a client; one without a secret is public."""
+        """Add a client. Without a secret it is public."""
         self._clients[client_id] = client_secret
 
     def add_grant(  # noqa: PLR0913 - each is a fact of the grant
@@ -65,7 +65,7 @@ class OauthServer:
         base_ids: tuple[str, ...] | None = None,
         user_id: str = "usrSimulatedUser1",
     ) -> Grant:
-        """Add a grant with its first tokens, as the exchange of a code would."""
+        """Add a grant with its first tokens, as if a code had been exchanged."""
         if client_id not in self._clients:
             raise UnknownModelError("there is no such client")
         grant = Grant(
@@ -87,22 +87,24 @@ class OauthServer:
             raise UnknownModelError("there is no such grant") from None
 
     def expire_access_token(self, grant: Grant, now: float) -> None:
-        """End the access token, and leave the rest of the grant alone."""
+        """End the access token only."""
         if grant.access_token in self._tokens:
             self._tokens[grant.access_token].expires_at = now
 
     def revoke(self, grant: Grant) -> None:
-        """End the grant with all its tokens."""
+        """End the grant and all its tokens."""
         grant.is_revoked = True
         self._tokens.pop(grant.access_token, None)
 
     def answer(
         self, form: Mapping[str, str], authorization: str, settings: Settings, now: float
     ) -> dict[str, Any]:
-        """The answer to a renewal; raises the refusal.
+        """Renew the tokens of a grant.
 
-        Shape: ``{"grant_type": "refresh_token", "refresh_token": "oar…"}``, with ``client_id`` in
-        it for a public client and ``Basic …`` as authorization for others.
+        Shape: ``{"grant_type": "refresh_token", "refresh_token": "oar…"}``, with ``client_id``
+        in it for a public client, and ``Basic …`` as authorization for others.
+
+        Raises: ``Refusal`` in OAuth's own shape.
         """
         client_id = self._client_of(form, authorization)
         if form.get("grant_type") != "refresh_token":

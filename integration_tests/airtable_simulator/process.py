@@ -1,4 +1,4 @@
-"""The simulator for tests: as a process of its own, or on a thread; both with the same surface."""
+"""The simulator for tests, in its own process or on a thread, with the same interface."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from aiohttp import web
 
 from .account import DEFAULT_TOKEN
 from .admin_client import AdminClient
-from .server import Simulator
+from .app import build_app
 from .settings import AIRTABLE_MAX_URL_LENGTH, UNLIMITED, Settings
+from .simulator import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,14 +28,14 @@ REPOSITORY: Final = Path(__file__).resolve().parents[2]
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 10.0
 SHUTDOWN_SECONDS: Final = 0.1
-"""How long answers under way are waited for at the end; stalled ones are cut."""
+"""How long the server waits at its end for answers that are being sent."""
 
 
 async def start_server(simulator: Simulator, port: int) -> tuple[web.AppRunner, str]:
-    """Listen on 127.0.0.1; gives the runner and the URL."""
+    """Listen on 127.0.0.1. Return the runner and the URL."""
     longest = 4 * AIRTABLE_MAX_URL_LENGTH
     runner = web.AppRunner(
-        simulator.app(),
+        build_app(simulator),
         access_log=None,
         max_line_size=longest,
         max_field_size=longest,
@@ -47,19 +48,19 @@ async def start_server(simulator: Simulator, port: int) -> tuple[web.AppRunner, 
 
 
 class SimulatorProcess:
-    """A simulator in a process of its own, stopped when the block ends."""
+    """A simulator in its own process, which stops when the block ends."""
 
     def __init__(self, *arguments: str, bases: Iterable[Path] = ()) -> None:
-        """Remember the command line's arguments; see ``python -m … --help``."""
+        """Take the arguments of the command line; see ``python -m … --help``."""
         files = [text for path in bases for text in ("--bases", str(path))]
         self._command = [sys.executable, "-m", "integration_tests.airtable_simulator"]
         self._command += [*files, *arguments]
         self._process: subprocess.Popen[str] | None = None
         self.url = ""
         self.near_url = ""
-        """Where it answers without distance and TLS; the same as `url` where it has neither."""
+        """The URL without distance and TLS."""
         self.certificate = ""
-        """The path of what clients have to trust; empty without TLS."""
+        """The path of the certificate that clients must trust. Empty without TLS."""
         self.token = ""
 
     @property
@@ -75,7 +76,7 @@ class SimulatorProcess:
         return AdminClient(self.near_url)
 
     def start(self) -> Self:
-        """Start, and wait until it answers."""
+        """Start and wait until it answers."""
         self._process = subprocess.Popen(  # noqa: S603 - our own module
             self._command,
             cwd=REPOSITORY,
@@ -99,7 +100,7 @@ class SimulatorProcess:
         return self
 
     def stop(self) -> int:
-        """End it by closing its stdin, else by its pid; gives its exit code."""
+        """Stop it by closing its stdin, or else by a signal. Return its exit code."""
         process = self._process
         if process is None:
             return 0
@@ -130,7 +131,7 @@ class SimulatorProcess:
 
 
 class SimulatorThread:
-    """A simulator on a thread of this process; ``simulator`` may be read while no call is made."""
+    """A simulator on a thread. Read ``simulator`` only while no call is running."""
 
     def __init__(
         self,
@@ -139,7 +140,7 @@ class SimulatorThread:
         *,
         has_limits: bool = True,
     ) -> None:
-        """Serve the bases of a document in the shape ``{"bases": […]}``."""
+        """Serve the bases of a document such as ``{"bases": […]}``."""
         chosen = {**({} if has_limits else UNLIMITED), **(settings or {})}
         self.simulator = Simulator(Settings().changed(chosen))
         if document is not None:
@@ -171,7 +172,7 @@ class SimulatorThread:
         await runner.cleanup()
 
     def start(self) -> Self:
-        """Start, and wait until it answers."""
+        """Start and wait until it answers."""
         self._thread.start()
         if not self._is_up.wait(START_SECONDS) or not self.url:
             raise RuntimeError("the simulator did not start")

@@ -6,72 +6,71 @@ See: https://airtable.com/developers/web/api/list-records
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from . import errors, formulas
+from .access import open_record, open_table
 from .comments import newest_first
+from .endpoints import Endpoint
 from .files import Reading
-from .ids import RECORD_ID, VIEW_ID
-from .listing import parse_list_query
-from .pages import build_page
+from .ids import VIEW_ID
+from .iterators import build_page
+from .listing import parse_list_query, read_listing
 from .settings import AIRTABLE_MAX_PAGE_SIZE
 from .wire import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .account import Base
+    from .endpoints import Request
     from .listing import ListQuery
     from .record import Projection, Record
-    from .routes import Route
-    from .server import Simulator
+    from .simulator import Simulator
     from .table import Table
 
-Json = Any
 MOST_COMMENTS: Final = AIRTABLE_MAX_PAGE_SIZE
 """A page; https://airtable.com/developers/web/api/list-comments"""
+TABLE_PATH: Final = "/v0/{base}/{table}"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One request, and the fault that was planned for it."""
+def list_records(simulator: Simulator, request: Request) -> bytes:
+    """List a page of records."""
+    base, table = open_table(simulator, request)
+    query = parse_list_query(request.body, table)
+    ids = _member_ids(simulator, table, query) if query.offset is None else []
+    bound_to = query.bound_to(base.id, table.id)
+    place = simulator.find_place(query.offset, bound_to, ids, request.fault)
+    records = table.records
+    projection = table.projection(
+        query.field_ids,
+        by_field_id=query.by_field_id,
+        has_comment_count=query.has_comment_count,
+    )
+    reading = Reading(request.origin, simulator.clock.now(), is_listing=True)
+    render = _renderer(simulator, table, projection, reading)
 
-    route: Route
-    body: Json
-    action: dict[str, Any]
-    origin: str
-    """Where the simulator was called, such as ``http://127.0.0.1:8123``."""
+    def show(record_id: str) -> bytes | None:
+        record = records.get(record_id)
+        return None if record is None else render(record)
+
+    return build_page("records", place, query.page_size, show, request.fault)
 
 
-def perform_read(simulator: Simulator, base: Base, asked: Asked) -> bytes:
-    """The body of the answer to one request for records or comments.
-
-    Raises: ``Refusal`` for what Airtable refuses.
-    """
-    route = asked.route
-    table = base.find_table(route.table or "")
-    if table is None:
-        raise errors.permission_or_model()
-    if route.kind == "list_records":
-        return _list_records(simulator, base, table, asked)
-    if not RECORD_ID.fullmatch(route.record or ""):
-        raise errors.not_found()
-    record = table.records.get(route.record or "")
-    if record is None:
-        raise errors.permission_or_model()
-    if route.kind == "list_comments":
-        return _list_comments(simulator, (base.id, table.id), record, asked)
-    by_field_id = asked.body.get("returnFieldsByFieldId") in ("true", "1")
+def get_record(simulator: Simulator, request: Request) -> bytes:
+    """Show one record."""
+    _, table = open_table(simulator, request)
+    record = open_record(table, request.names["record"])
+    by_field_id = request.body.get("returnFieldsByFieldId") in ("true", "1")
     projection = table.projection(None, by_field_id=by_field_id, has_comment_count=False)
-    reading = Reading(asked.origin, simulator.clock.now(), is_listing=False)
+    reading = Reading(request.origin, simulator.clock.now(), is_listing=False)
     return _renderer(simulator, table, projection, reading)(record)
 
 
 def _renderer(
     simulator: Simulator, table: Table, projection: Projection, reading: Reading
 ) -> Callable[[Record], bytes]:
-    """What makes a record's JSON; addresses of attachments are never the same twice."""
+    """The function that makes a record's JSON, with new addresses for its attachments."""
     renewed = [key for key in table.attachment_field_ids if key in projection.keys]
     if not simulator.settings.serves_attachments or not renewed:
         return lambda record: record.to_json(projection)
@@ -82,26 +81,6 @@ def _renderer(
         return record.render(projection, simulator.files.renew(record.cells, renewed, reading))
 
     return render
-
-
-def _list_records(simulator: Simulator, base: Base, table: Table, asked: Asked) -> bytes:
-    query = parse_list_query(asked.body, table)
-    ids = _member_ids(simulator, table, query) if query.offset is None else []
-    place = simulator.to_place(query.offset, query.bound_to(base.id, table.id), ids, asked.action)
-    records = table.records
-    projection = table.projection(
-        query.field_ids,
-        by_field_id=query.by_field_id,
-        has_comment_count=query.has_comment_count,
-    )
-    reading = Reading(asked.origin, simulator.clock.now(), is_listing=True)
-    render = _renderer(simulator, table, projection, reading)
-
-    def show(record_id: str) -> bytes | None:
-        record = records.get(record_id)
-        return None if record is None else render(record)
-
-    return build_page("records", place, query.page_size, show, asked.action)
 
 
 def _member_ids(simulator: Simulator, table: Table, query: ListQuery) -> list[str]:
@@ -121,17 +100,18 @@ def _member_ids(simulator: Simulator, table: Table, query: ListQuery) -> list[st
     return [record.id for record in records[: query.max_records]]
 
 
-def _list_comments(
-    simulator: Simulator, place_ids: tuple[str, str], record: Record, asked: Asked
-) -> bytes:
-    query = asked.body
+def list_comments(simulator: Simulator, request: Request) -> bytes:
+    """List a page of a record's comments."""
+    base, table = open_table(simulator, request)
+    record = open_record(table, request.names["record"])
+    query = request.body
     size = query.get("pageSize", str(MOST_COMMENTS))
     if not re.fullmatch(r"\d{1,9}", size, re.ASCII) or not 1 <= int(size) <= MOST_COMMENTS:
         raise errors.invalid_request()
-    bound_to = ("comments", *place_ids, record.id, size)
-    offset = query.get("offset")
+    bound_to = ("comments", base.id, table.id, record.id, size)
+    offset = query.get("offset") or None
     ids = [one["id"] for one in newest_first(record.comments)] if offset is None else []
-    place = simulator.to_place(offset, bound_to, ids, asked.action)
+    place = simulator.find_place(offset, bound_to, ids, request.fault)
     known = {one["id"]: one for one in record.comments}
 
     def show(comment_id: str) -> bytes | None:
@@ -140,5 +120,20 @@ def _list_comments(
 
     ends_with_null = simulator.settings.last_comments_offset == "null"
     return build_page(
-        "comments", place, int(size), show, asked.action, ends_with_null=ends_with_null
+        "comments", place, int(size), show, request.fault, ends_with_null=ends_with_null
     )
+
+
+CountedRead = partial(Endpoint, scopes=("data.records:read",), is_counted=True)
+ENDPOINTS: Final = (
+    CountedRead("list_records", "GET", TABLE_PATH, list_records, read=read_listing),
+    CountedRead("list_records", "POST", f"{TABLE_PATH}/listRecords", list_records),
+    CountedRead("get_record", "GET", f"{TABLE_PATH}/{{record}}", get_record),
+    CountedRead(
+        "list_comments",
+        "GET",
+        f"{TABLE_PATH}/{{record}}/comments",
+        list_comments,
+        scopes=("data.recordComments:read",),
+    ),
+)

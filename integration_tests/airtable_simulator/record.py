@@ -1,4 +1,4 @@
-"""One record of the simulator: its cells, its comments, and the JSON it is served as."""
+"""A record: its cells, its comments and its JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Cells = dict[str, Any]
 
 @dataclass(eq=False, slots=True)
 class Projection:
-    """Which cells a listing shows, and under which keys; ``keys`` is JSON key by field id."""
+    """Which cells a listing shows. ``keys`` has their JSON keys by field id."""
 
     keys: dict[str, str]
     has_comment_count: bool
@@ -26,7 +26,7 @@ class Projection:
 
 @dataclass(eq=False, slots=True)
 class Record:
-    """A record; its cells are keyed by field id and never empty."""
+    """A record. Its cells are keyed by field id and never empty."""
 
     id: str
     created_at: float
@@ -34,20 +34,20 @@ class Record:
     """Seconds since 1970; None: LAST_MODIFIED_TIME() is blank."""
     cells: Cells
     comments: tuple[Comment, ...] = ()
-    """In the order in which they were added."""
+    """Oldest first."""
     json: dict[Projection, bytes] = field(default_factory=dict)
     edited_at: dict[str, float] | None = None
-    """By field id, from the first edit on; until then every cell is as old as the record."""
+    """By field id, since the first edit. None: every cell has the record's modified time."""
 
     def cells_modified_at(self, field_ids: Iterable[str]) -> float | None:
-        """LAST_MODIFIED_TIME() of some fields; None where none of them ever had a cell."""
+        """LAST_MODIFIED_TIME() of some fields. None: no such cell was ever filled."""
         if self.edited_at is None:
             return self.modified_at if any(key in self.cells for key in field_ids) else None
         known = self.edited_at
         return max((known[key] for key in field_ids if key in known), default=None)
 
     def note_edit(self, field_ids: Iterable[str], at: float) -> None:
-        """Move the modified time, the record's and that of its edited cells."""
+        """Set the modified time of the record and of its edited cells."""
         if self.edited_at is None:
             since = self.modified_at
             self.edited_at = {} if since is None else dict.fromkeys(self.cells, since)
@@ -55,16 +55,16 @@ class Record:
         self.modified_at = at
 
     def to_json(self, projection: Projection) -> bytes:
-        """The record as a listing shows it; made once for each projection until it changes."""
+        """The record as a listing shows it. The JSON is kept until the record changes."""
         known = self.json.get(projection)
         if known is not None:
             return known
-        # A copy of the exact size: the encoder's own buffer would keep ten times the memory.
+        # A copy of the exact size, because the encoder's buffer takes ten times the memory.
         self.json[projection] = made = bytes(memoryview(self.render(projection, self.cells)))
         return made
 
     def render(self, projection: Projection, cells: Cells) -> bytes:
-        """The record as a listing shows it, with these cells for its own."""
+        """The record as a listing shows it, with other cells."""
         keys = projection.keys
         shown: dict[str, Any] = {
             "id": self.id,
@@ -76,6 +76,6 @@ class Record:
         return to_json(shown)
 
     def change_comments(self, comments: tuple[Comment, ...]) -> None:
-        """Give the record other comments; its modified time stays."""
+        """Replace the comments. The modified time stays."""
         self.comments = comments
         self.json.clear()

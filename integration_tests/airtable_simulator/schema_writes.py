@@ -1,14 +1,17 @@
-"""The endpoints that make bases, tables and fields, as far as Airtable's API can.
+"""The endpoints that create and change bases, tables and fields.
 
 See: https://airtable.com/developers/web/api/create-base
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from . import errors
+from .access import CREATORS, check_scopes, open_base
 from .account import WORKSPACE_ID
+from .endpoints import Endpoint
 from .table import Table
 from .wire import to_json
 from .written_cells import READ_ONLY_TYPES, TEXT_TYPES
@@ -16,9 +19,9 @@ from .written_cells import READ_ONLY_TYPES, TEXT_TYPES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .account import Base, PersonalAccessToken
-    from .routes import Route
-    from .server import Simulator
+    from .account import Base
+    from .endpoints import Request
+    from .simulator import Simulator
 
 Json = Any
 LONGEST_NAME: Final = 255
@@ -44,18 +47,17 @@ OPTIONS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "singleCollaborator": ((), ()),
     "singleSelect": (("choices",), ()),
 }
-"""By type that can be created: the options it needs, and those it takes besides."""
+"""By type that can be created: the options it needs, and the optional ones."""
 NEVER_PRIMARY: Final = frozenset(
     {"checkbox", "multipleAttachments", "multipleCollaborators", "multipleRecordLinks"}
     | {"multipleSelects", "rating", "singleCollaborator"}
 )
 
 
-def create_base(simulator: Simulator, token: PersonalAccessToken, body: Json) -> bytes:
-    """Make a base with its tables; a token for some bases only may use it too."""
-    account = simulator.account
-    if "schema.bases:write" not in token.scopes:
-        raise errors.permission_or_model()
+def create_base(simulator: Simulator, request: Request) -> bytes:
+    """Create a base with its tables. A token that is bound to bases may use it too."""
+    check_scopes(request)
+    account, token, body = simulator.account, request.token, request.body
     if not isinstance(body, dict) or not isinstance(body.get("tables"), list):
         raise errors.invalid_request()
     if body.get("workspaceId") != WORKSPACE_ID:
@@ -73,50 +75,56 @@ def create_base(simulator: Simulator, token: PersonalAccessToken, body: Json) ->
     return b'{"id":"%s","tables":[%s]}' % (base_id.encode(), _shown(account.base(base_id)))
 
 
-def write_schema(simulator: Simulator, base: Base, route: Route, body: Json) -> bytes:
-    """Make or change a table or a field of a base."""
-    if not isinstance(body, dict):
-        raise errors.invalid_request()
+def create_table(simulator: Simulator, request: Request) -> bytes:
+    """Create a table with its fields."""
+    base, body = open_base(simulator, request), _object(request)
     maker = _Maker(simulator)
-    if route.kind == "create_table":
-        made = maker.table(body, base)
-        names = [*(table.name for table in base.tables.values()), made["name"]]
-        _refuse_equal_names(names, "DUPLICATE_TABLE_NAME")
-        table = base.tables[made["id"]] = Table(made, maker.now)
-        for field in table.fields:
-            maker.link_back(base, table, field)
-        return table.schema_json(has_visible_field_ids=False)
-    found = base.tables.get(route.table or "") or base.find_table(route.table or "")
-    if found is None:
-        raise errors.permission_or_model()
-    match route.kind:
-        case "update_table":
-            _change(body, ("name", "description"))
-            others = [one.name for one in base.tables.values() if one is not found]
-            name = _name(body, "table") if "name" in body else found.name
-            _refuse_equal_names([*others, name], "DUPLICATE_TABLE_NAME")
-            found.description = body.get("description", found.description)
-            found.rename(name)
-            return found.schema_json(has_visible_field_ids=False)
-        case "create_field":
-            made = maker.field(body, found.name, base)
-            names = [*(one["name"] for one in found.fields), made["name"]]
-            _refuse_equal_names(names, "DUPLICATE_OR_EMPTY_FIELD_NAME")
-            if len(names) > MOST_FIELDS:
-                raise errors.invalid_request("a table has at most 500 fields")
-            field = found.add_field(made)
-            maker.link_back(base, found, field)
-            return to_json(field)
-        case _:
-            return _update_field(found, route.record or "", body)
+    made = maker.table(body, base)
+    names = [*(table.name for table in base.tables.values()), made["name"]]
+    _refuse_equal_names(names, "DUPLICATE_TABLE_NAME")
+    table = base.tables[made["id"]] = Table(made, maker.now)
+    for field in table.fields:
+        maker.link_back(base, table, field)
+    return table.schema_json(has_visible_field_ids=False)
 
 
-def _update_field(table: Table, field_id: str, body: dict[str, Json]) -> bytes:
-    key = table.field_id(field_id)
+def update_table(simulator: Simulator, request: Request) -> bytes:
+    """Rename a table or change its description."""
+    base, body = open_base(simulator, request), _object(request)
+    table = _find_table(base, request)
+    _check_changes(body, ("name", "description"))
+    others = [one.name for one in base.tables.values() if one is not table]
+    name = _name(body, "table") if "name" in body else table.name
+    _refuse_equal_names([*others, name], "DUPLICATE_TABLE_NAME")
+    table.description = body.get("description", table.description)
+    table.rename(name)
+    return table.schema_json(has_visible_field_ids=False)
+
+
+def create_field(simulator: Simulator, request: Request) -> bytes:
+    """Add a field to a table; a link gets its other end."""
+    base, body = open_base(simulator, request), _object(request)
+    table = _find_table(base, request)
+    maker = _Maker(simulator)
+    made = maker.field(body, table.name, base)
+    names = [*(one["name"] for one in table.fields), made["name"]]
+    _refuse_equal_names(names, "DUPLICATE_OR_EMPTY_FIELD_NAME")
+    if len(names) > MOST_FIELDS:
+        raise errors.invalid_request("a table has at most 500 fields")
+    field = table.add_field(made)
+    maker.link_back(base, table, field)
+    return to_json(field)
+
+
+def update_field(simulator: Simulator, request: Request) -> bytes:
+    """Rename a field or change its description."""
+    base, body = open_base(simulator, request), _object(request)
+    table = _find_table(base, request)
+    key = table.field_id(request.names["field"])
     if key is None:
         raise errors.permission_or_model()
     # Options, a select's choices among them, cannot be changed through the API.
-    _change(body, ("name", "description"))
+    _check_changes(body, ("name", "description"))
     if "name" in body:
         others = [one["name"] for one in table.fields if one["id"] != key]
         name = _name(body, "field")
@@ -124,15 +132,28 @@ def _update_field(table: Table, field_id: str, body: dict[str, Json]) -> bytes:
     return to_json(table.change_field(key, body))
 
 
+def _object(request: Request) -> dict[str, Json]:
+    if not isinstance(request.body, dict):
+        raise errors.invalid_request()
+    return request.body
+
+
+def _find_table(base: Base, request: Request) -> Table:
+    table = base.find_table(request.names["table"])
+    if table is None:
+        raise errors.permission_or_model()
+    return table
+
+
 class _Maker:
-    """Makes what a request describes, with ids of its own."""
+    """Turns what a request describes into tables and fields with new ids."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._account = simulator.account
         self.now = simulator.clock.now()
 
     def table(self, given: Json, base: Base | None) -> dict[str, Json]:
-        """A table as it is loaded; links need a base."""
+        """A table in the shape in which bases are loaded. Links need a base."""
         is_table = isinstance(given, dict) and isinstance(given.get("fields"), list)
         if not is_table or not 1 <= len(given["fields"]) <= MOST_FIELDS:
             raise errors.invalid_request("a table has a name and fields")
@@ -148,7 +169,7 @@ class _Maker:
         return {**table, **described, "primaryFieldId": fields[0]["id"], "fields": fields}
 
     def field(self, given: Json, table_name: str, base: Base | None) -> dict[str, Json]:
-        """A field as the schema shows it."""
+        """A field in the shape of the base schema."""
         if not isinstance(given, dict) or given.keys() - {"name", "type", "description", "options"}:
             raise errors.invalid_request()
         field_type, name = given.get("type"), _name(given, "field")
@@ -179,7 +200,7 @@ class _Maker:
         return {"choices": [{**one, "id": self._account.make_id("sel")} for one in choices]}
 
     def link_back(self, base: Base, table: Table, field: dict[str, Json]) -> None:
-        """Make the other end of a link, named after the table it leads to."""
+        """Add the field at the other end of a link, named after the table that it links to."""
         if field["type"] != "multipleRecordLinks":
             return
         linked = base.tables[field["options"]["linkedTableId"]]
@@ -222,7 +243,21 @@ def _refuse_equal_names(names: Iterable[str], error_type: str) -> None:
         raise errors.invalid_schema(error_type, "Two names are equal but for their case")
 
 
-def _change(body: dict[str, Json], allowed: tuple[str, ...]) -> None:
+def _check_changes(body: dict[str, Json], allowed: tuple[str, ...]) -> None:
     description = body.get("description") or ""
     if not body or body.keys() - set(allowed) or len(description) > LONGEST_DESCRIPTION:
         raise errors.invalid_request()
+
+
+BASES_PATH: Final = "/v0/meta/bases"
+TABLES_PATH: Final = f"{BASES_PATH}/{{base}}/tables"
+FIELDS_PATH: Final = f"{TABLES_PATH}/{{table}}/fields"
+SCOPES: Final = ("schema.bases:write",)
+SchemaWrite = partial(Endpoint, scopes=SCOPES, levels=CREATORS)
+ENDPOINTS: Final = (
+    Endpoint("create_base", "POST", BASES_PATH, create_base, scopes=SCOPES),
+    SchemaWrite("create_table", "POST", TABLES_PATH, create_table),
+    SchemaWrite("update_table", "PATCH", f"{TABLES_PATH}/{{table}}", update_table),
+    SchemaWrite("create_field", "POST", FIELDS_PATH, create_field),
+    SchemaWrite("update_field", "PATCH", f"{FIELDS_PATH}/{{field}}", update_field),
+)

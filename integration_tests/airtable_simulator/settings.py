@@ -1,4 +1,4 @@
-"""What can be set about the simulator: at its start, and by ``/_simulator/configure``."""
+"""The simulator's settings. Set them at its start or with ``/_simulator/configure``."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ WORDS: Final = {
     "blank_modified_time": ("blank", "error"),
     "last_comments_offset": ("null", "absent"),
 }
-"""What settings of two readings may be."""
+"""The values of settings for what is not known of Airtable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One state of all settings. Airtable's own figures are the defaults."""
+    """All settings. The defaults are Airtable's own figures."""
 
     base_requests_per_second: int | None = 5
     token_requests_per_second: int | None = 50
@@ -27,52 +27,55 @@ class Settings:
     window_seconds: float = 1.0
     penalty_seconds: float = 30.0
     penalty_is_prolonged: bool = False
-    """Whether a request during the penalty starts it anew; unknown of Airtable."""
+    """Whether a request during the penalty restarts it. Not known of Airtable."""
     monthly_calls: int | None = None
-    """Calls to records a month before the quota is used up; None: no quota."""
+    """The quota of calls to records. None: no quota."""
     rate_limit_body: str = "errors"
     """``errors`` (observed) or ``error`` (documented)."""
     retry_after: tuple[str, ...] = ()
-    """``Retry-After`` of successive 429s, the last one repeated; Airtable promises none."""
+    """``Retry-After`` of successive 429s; the last one repeats. Airtable documents none."""
     bases_page_size: int = 1000
     iterator_idle_seconds: float = 300.0
-    """Seconds without a request after which an offset is stale; Airtable publishes no figure."""
+    """Seconds without a request until an offset is stale. Airtable documents no figure."""
     date_header: str = "present"
     """``present`` or ``absent``."""
     date_skew_seconds: float = 0.0
     latency_ms: float = 0.0
     jitter_ms: float = 0.0
-    """Added to the latency, evenly spread from 0 to this."""
+    """Up to this many milliseconds are added to the latency."""
     gzip: bool = False
     long_url_status: int = 413
-    """Airtable rejects URLs of 16,000 characters; with which status is not known."""
+    """Airtable refuses URLs of 16,000 characters. The status is not known."""
     blank_modified_time: str = "blank"
     """``blank`` or ``error``: LAST_MODIFIED_TIME() of a record whose modified time is blank."""
     blank_comparison: str = "false"
-    """``false`` or ``error``: IS_AFTER and the like where one side is a blank moment."""
+    """``false`` or ``error``: IS_AFTER and similar functions with a blank moment."""
     linked_record_is_modified: bool = True
-    """Whether a link moves the modified time of the record at its other end; not known."""
+    """Whether a link changes the modified time of the linked record. Not known of Airtable."""
     times_keep_milliseconds: bool = False
-    """Whether formulas and dumps know created and modified times to the millisecond."""
+    """Whether created and modified times keep milliseconds in formulas and dumps."""
     last_comments_offset: str = "null"
     """``null`` or ``absent``: the offset on the last page of comments."""
     serves_attachments: bool = False
-    """Whether attachments are files of the simulator, at addresses made anew by every answer."""
+    """Whether the simulator serves attachments' files, with new URLs in every answer."""
     expired_file_status: int = 410
-    """What an address answers when its time is over; 403 was seen too."""
+    """The status of an expired URL. Airtable answers 403 too."""
     webhooks_are_private: bool = False
-    """Whether a token is shown only the webhooks that it made; not known of personal ones."""
+    """Whether a token sees only the webhooks it created. Not known for personal access tokens."""
     filter_is_honoured: bool = True
-    """False: a filter is parsed, then ignored, and all records come."""
+    """False: a filter is parsed and then ignored."""
     filter_is_rejected: bool = False
-    """True: any filter is answered with 422."""
+    """True: every filter is refused with 422."""
     oauth_expires_in_seconds: float = 3600
-    """How long access tokens live that are given from now on."""
+    """How long new access tokens are valid."""
     oauth_calls_of_access_token: int | None = None
-    """Calls after which they end before that, so that tests know when; None, as Airtable: never."""
+    """Calls after which new access tokens end early. None, as in Airtable: no limit."""
 
     def changed(self, changes: dict[str, Any]) -> Settings:
-        """These settings with some replaced; an unknown name is refused."""
+        """These settings with some replaced.
+
+        Raises: ``ValueError`` for an unknown name or value.
+        """
         unknown = changes.keys() - {field.name for field in fields(self)}
         if unknown:
             raise ValueError(f"unknown settings: {sorted(unknown)}")

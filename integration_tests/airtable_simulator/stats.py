@@ -1,4 +1,4 @@
-"""What the simulator was asked, for tests to assert on."""
+"""Statistics of the requests, for tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ KEPT_CALLS: Final = 1000
 
 @dataclass(slots=True)
 class Stats:
-    """Counts since the start or the last reset; calls to ``/_simulator/`` are never among them."""
+    """Counts since the start or the last reset. Commands are not counted."""
 
     by_kind: Counter[str] = field(default_factory=Counter)
     by_base: Counter[str] = field(default_factory=Counter)
@@ -20,12 +20,14 @@ class Stats:
     refused: Counter[str] = field(default_factory=Counter)
     """By reason: ``base_limit``, ``token_limit``, ``quota``, ``unauthenticated``."""
     renewals: Counter[str] = field(default_factory=Counter)
-    """OAuth's: ``granted``, or the error they were refused with."""
+    """OAuth renewals: ``granted``, or the error of the refusal."""
     files: Counter[str] = field(default_factory=Counter)
-    """Requests for files by outcome: ``sent``, ``expired``, ``unknown``, none for a planned status;
-    and those ``with_authorization``, which no file host should be shown."""
+    """Requests for files by outcome: ``sent``, ``expired`` or ``unknown``.
+
+    A planned status has no outcome. ``with_authorization`` counts requests that show a token.
+    """
     by_file: Counter[str] = field(default_factory=Counter)
-    """Requests for each attachment's file, by its id."""
+    """Requests for files, by the attachment's id."""
     faults: Counter[str] = field(default_factory=Counter)
     ignored_parameters: Counter[str] = field(default_factory=Counter)
     last_calls: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=KEPT_CALLS))
@@ -34,7 +36,7 @@ class Stats:
     bytes_sent: int = 0
 
     def begin(self, call: dict[str, Any]) -> None:
-        """Note an arriving call."""
+        """Count a call at its arrival."""
         self.last_calls.append(call)
         self.by_kind[call["kind"]] += 1
         if call.get("base"):
@@ -45,19 +47,19 @@ class Stats:
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
 
     def note_file(self, attachment_id: str | None, *, has_authorization: bool) -> None:
-        """Note a request for a file, whatever comes of it."""
+        """Count a request for a file, whatever its answer."""
         self.by_file[attachment_id or ""] += 1
         self.files["with_authorization"] += has_authorization
 
     def end(self, call: dict[str, Any], status: int, size: int) -> None:
-        """Note how a call was answered."""
+        """Count the answer to a call."""
         call["status"] = status
         self.by_status[status] += 1
         self.bytes_sent += size
         self.in_flight -= 1
 
     def to_dict(self, last: int) -> dict[str, Any]:
-        """The counts as JSON has them, with the last calls, oldest first."""
+        """The counts as JSON, with the last calls, oldest first."""
         return {
             "calls": self.by_kind.total(),
             "by_kind": dict(self.by_kind),

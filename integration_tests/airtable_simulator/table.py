@@ -1,4 +1,4 @@
-"""One table of the simulator: fields, views and records, and the JSON they are served as."""
+"""A table: its fields, views and records, and its JSON."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ COMPUTED_TYPES: Final = frozenset(
     {"autoNumber", "button", "count", "createdBy", "createdTime", "formula", "lastModifiedBy"}
     | {"lastModifiedTime", "multipleLookupValues", "rollup"}
 )
-"""What no user can edit; https://airtable.com/developers/web/api/field-model"""
+"""Types of fields that no user can edit; https://airtable.com/developers/web/api/field-model"""
 ATTACHMENTS: Final = "multipleAttachments"
 
 
 class UnknownModelError(LookupError):
-    """A command named a base, table, field, record or token that is not there."""
+    """A command names a base, table, field, record or token that does not exist."""
 
 
 class Table:
-    """A table of one base; another base may have one with equal ids."""
+    """A table of one base. Another base may have a table with the same ids."""
 
     def __init__(self, document: dict[str, Any], now: float) -> None:
-        """Take a table in the shape of the bases' JSON; cells are keyed by field name or id."""
+        """Load a table from the bases' JSON. Cells are keyed by field name or id."""
         self.id: str = document["id"]
         self.name: str = document["name"]
         self.description: str | None = document.get("description")
         self.fields: list[FieldDict] = [dict(given) for given in document["fields"]]
         self.primary_field_id: str = document.get("primaryFieldId") or self.fields[0]["id"]
-        # Airtable never lets a table be without a view.
+        # Every table in Airtable has a view.
         only_view = {"id": make_id("viw", self.id), "name": "Grid view", "type": "grid"}
         self.views: list[ViewDict] = [dict(one) for one in document.get("views") or [only_view]]
         self.records: dict[str, Record] = {}
         self.attachment_field_ids: tuple[str, ...] = ()
-        """Fields whose cells are attachments, lookups of attachments among them."""
+        """Fields whose cells are attachments, including lookups of attachments."""
         self._projections: dict[tuple[Any, ...], Projection] = {}
         self._schema_json: dict[bool, bytes] = {}
         self._field_ids: dict[str, str] = {}
@@ -87,7 +87,7 @@ class Table:
             raise UnknownModelError(f"table {self.name} has no field {error}") from None
 
     def field_id(self, name_or_id: str) -> str | None:
-        """The id of a field named by id or by its exact name."""
+        """The id of the field with this id or exact name."""
         return self._field_ids.get(name_or_id)
 
     def field(self, name_or_id: str) -> FieldDict:
@@ -106,14 +106,14 @@ class Table:
             raise UnknownModelError(f"table {self.name} has no record {record_id}") from None
 
     def view(self, name_or_id: str) -> ViewDict | None:
-        """The view named by id or by its exact name."""
+        """The view with this id or exact name."""
         wanted = (view for view in self.views if name_or_id in (view["id"], view["name"]))
         return next(wanted, None)
 
     def projection(
         self, field_ids: tuple[str, ...] | None, *, by_field_id: bool, has_comment_count: bool
     ) -> Projection:
-        """The one projection for these wishes, until a field changes."""
+        """The projection for these parameters. It is kept until a field changes."""
         wish = (field_ids, by_field_id, has_comment_count)
         known = self._projections.get(wish)
         if known is not None:
@@ -150,12 +150,12 @@ class Table:
         return made
 
     def rename(self, name: str) -> None:
-        """Give the table another name."""
+        """Rename the table."""
         self.name = name
         self._schema_json.clear()
 
     def change_field(self, name_or_id: str, changes: dict[str, Any]) -> FieldDict:
-        """Rename or retype a field, or change its options; a change to None takes the key away."""
+        """Change a field's name, type or options. None removes a key."""
         changed = self.field(name_or_id)
         for key, value in changes.items():
             if value is None and key != "options":
@@ -166,14 +166,14 @@ class Table:
         return changed
 
     def add_field(self, given: FieldDict) -> FieldDict:
-        """Add a field at the end; an id is made when none is given."""
+        """Add a field at the end, with a new id if it has none."""
         added = {"id": make_id("fld", self.id, given["name"], len(self.fields)), **given}
         self.fields.append(added)
         self._fields_changed()
         return added
 
     def delete_field(self, name_or_id: str) -> None:
-        """Take a field and its cells away."""
+        """Delete a field and its cells."""
         field_id = self.field(name_or_id)["id"]
         self.fields = [given for given in self.fields if given["id"] != field_id]
         for record in self.records.values():
@@ -185,7 +185,7 @@ class Table:
         self._index_fields()
 
     def create_record(self, given: dict[str, Any], now: float) -> Record:
-        """Add a record at the end, as a write by the API does."""
+        """Add a record at the end, as a write through the API does."""
         made = {"id": make_id("rec", self.id, len(self.records), now, given), **given}
         if made["id"] in self.records:
             raise ValueError(f"table {self.name} has a record {made['id']} already")
@@ -200,9 +200,9 @@ class Table:
     def edit_record(
         self, record_id: str, cells: dict[str, Any], now: float, *, is_user_edit: bool = True
     ) -> Record:
-        """Change cells; an empty one clears. Only a user's edit moves the modified time.
+        """Change cells; an empty value clears one. Only a user's edit changes the modified time.
 
-        Computed cells are no user's: changing nothing else is a recomputation.
+        A change of computed cells only is a recomputation, not a user's edit.
         """
         record = self.record(record_id)
         fields = [self.field(key) for key in cells]
@@ -220,13 +220,13 @@ class Table:
         return record
 
     def set_created_time(self, record: Record, at: float) -> None:
-        """Make a record older or younger."""
+        """Change a record's created time."""
         record.created_at = at
         self._stamp(record, "createdTime", at, changed=None)
         record.json.clear()
 
     def delete_record(self, record_id: str) -> None:
-        """Take a record away; nothing tells of it afterwards."""
+        """Delete a record without a trace."""
         del self.records[self.record(record_id).id]
 
     def _stamp(self, record: Record, field_type: str, at: float, changed: set[str] | None) -> None:

@@ -1,4 +1,4 @@
-"""What a token may do, whichever way it was come by."""
+"""Access tokens and their scopes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ READ_SCOPES: Final = ("data.records:read", "data.recordComments:read", "schema.b
 
 @dataclass(slots=True)
 class PersonalAccessToken:
-    """What a token may do, an OAuth access token too; ``base_ids`` None: every shared base."""
+    """A personal access token or an OAuth access token. ``base_ids`` None: every shared base."""
 
     token: str
     scopes: frozenset[str] = frozenset(READ_SCOPES)
@@ -19,12 +19,12 @@ class PersonalAccessToken:
     email: str = "user1@example.com"
     is_oauth: bool = False
     expires_at: float | None = None
-    """Seconds since 1970; None: never."""
+    """Seconds since 1970. None: never."""
     uses_left: int | None = None
-    """Calls until it ends; None: as many as wanted."""
+    """Calls until the token ends. None: no limit."""
 
     def takes_call(self, now: float) -> bool:
-        """Whether the token is still good; counts the call."""
+        """Whether the token is valid. Counts the call."""
         if self.expires_at is not None and now >= self.expires_at:
             return False
         if self.uses_left is None:

@@ -1,4 +1,4 @@
-"""JSON and emptiness as Airtable's answers have them."""
+"""JSON and empty cells as in Airtable's answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import orjson
 
 
 def to_json(value: Any) -> bytes:  # noqa: ANN401 - whatever Airtable can send
-    """The compact JSON of a value; lone surrogates and huge integers go out as Python has them."""
+    """The compact JSON of a value, with lone surrogates and huge integers as Python writes them."""
     try:
         return orjson.dumps(value)
     except TypeError:
@@ -17,5 +17,5 @@ def to_json(value: Any) -> bytes:  # noqa: ANN401 - whatever Airtable can send
 
 
 def is_empty(cell: Any) -> bool:  # noqa: ANN401 - a cell is anything
-    """Whether Airtable leaves the cell out of a record: null, "", [] and false, but never 0."""
+    """Whether Airtable omits the cell from a record: null, "", [] and false, but never 0."""
     return cell is None or cell is False or cell in ("", [])

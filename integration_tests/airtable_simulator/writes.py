@@ -1,4 +1,4 @@
-"""The endpoints that write records and comments; a batch is done as a whole or not at all.
+"""The endpoints that write records and comments; a batch is written as a whole or not at all.
 
 See: https://airtable.com/developers/web/api/create-records
 """
@@ -8,21 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from . import errors
-from .access import WRITES_SCHEMA, open_base
+from .access import COMMENTERS, EDITORS, open_record, open_table
 from .comments import build_comment
-from .csv_sync import sync_csv
-from .ids import RECORD_ID
-from .links import mirror_links
-from .schema_writes import create_base, write_schema
-from .uploads import upload_attachment
+from .endpoints import Endpoint, read_body
 from .wire import is_empty, to_json
 from .written_cells import READ_ONLY_TYPES, CellWriter
 
 if TYPE_CHECKING:
-    from .account import Base, PersonalAccessToken
+    from aiohttp import web
+
+    from .account import Base
+    from .endpoints import Request
     from .record import Cells, Record
-    from .routes import Route
-    from .server import Simulator
+    from .simulator import Simulator
     from .table import Table
 
 Json = Any
@@ -34,74 +32,83 @@ MERGE_TYPES: Final = frozenset(
 )
 
 
-def perform_write(
-    simulator: Simulator, route: Route, token: PersonalAccessToken, body: Json
-) -> bytes:
-    """Do one write, and give its answer's body.
+def write_records(simulator: Simulator, request: Request) -> bytes:
+    """Create, change, replace or delete one record or a batch.
 
-    Raises: ``Refusal`` for what Airtable refuses; nothing has changed then.
+    Raises: ``Refusal`` for what Airtable refuses. Nothing changes then.
     """
-    if route.kind == "create_base":
-        return create_base(simulator, token, body)
-    base = open_base(simulator.account, route, token)
-    if route.kind in WRITES_SCHEMA:
-        return write_schema(simulator, base, route, body)
-    if route.kind == "upload_attachment":
-        return upload_attachment(simulator, base, route, body)
-    table = base.find_table(route.table or "")
-    if table is None:
-        raise errors.permission_or_model()
-    if route.kind == "sync_csv":
-        return sync_csv(simulator, base, route, token, body)
+    base, table = open_table(simulator, request)
+    if not isinstance(request.body, dict):
+        raise errors.invalid_request()
+    if "record" in request.names:
+        open_record(table, request.names["record"])
+    return _RecordWrite(simulator, base, table, request).perform()
+
+
+async def read_deletion(request: web.Request) -> dict[str, list[str]]:
+    """Read the ids of the records to delete from the query."""
+    query = request.rel_url.query
+    return {"records": [*query.getall("records[]", []), *query.getall("records", [])]}
+
+
+def create_comment(simulator: Simulator, request: Request) -> bytes:
+    """Add a comment by the token's user to a record."""
+    _, table = open_table(simulator, request)
+    body, token = request.body, request.token
     if not isinstance(body, dict):
         raise errors.invalid_request()
-    if route.record is not None and not RECORD_ID.fullmatch(route.record):
-        raise errors.not_found()
-    if route.record is not None and route.record not in table.records:
-        raise errors.permission_or_model()
-    if route.kind == "create_comment":
-        return _create_comment(simulator, table, route.record or "", token, body)
-    return _RecordWrite(simulator, base, table, token, body).perform(route)
+    record = open_record(table, request.names["record"])
+    text = body.get("text")
+    if not isinstance(text, str) or not text:
+        raise errors.invalid_request()
+    parent = body.get("parentCommentId")
+    if parent is not None and parent not in [one["id"] for one in record.comments]:
+        raise errors.invalid_request()
+    given = {
+        "id": simulator.account.make_id("com"),
+        "author": {"id": token.user_id, "email": token.email, "name": "User 1"},
+        "text": text,
+        **({} if parent is None else {"parentCommentId": parent}),
+    }
+    made = build_comment(given, simulator.clock.now())
+    record.change_comments((*record.comments, made))
+    return to_json(made)
 
 
 class _RecordWrite:
     """One request that creates, changes or deletes records."""
 
-    def __init__(
-        self,
-        simulator: Simulator,
-        base: Base,
-        table: Table,
-        token: PersonalAccessToken,
-        body: dict[str, Json],
-    ) -> None:
+    def __init__(self, simulator: Simulator, base: Base, table: Table, request: Request) -> None:
         self._simulator = simulator
         self._base = base
         self._table = table
-        self._body = body
+        self._kind = request.endpoint.kind
+        self._record_id = request.names.get("record")
+        self._body: dict[str, Json] = request.body
         self._now = simulator.clock.now()
-        self._writer = CellWriter(base, table, token, typecast=body.get("typecast") is True)
+        typecast = self._body.get("typecast") is True
+        self._writer = CellWriter(base, table, request.token, typecast=typecast)
 
-    def perform(self, route: Route) -> bytes:
-        """Do it; a single record's answer is the record itself."""
-        if route.kind == "delete_records":
-            return self._delete(route.record)
-        is_single = route.record is not None or "records" not in self._body
+    def perform(self) -> bytes:
+        """Perform the write. The answer to a single record is the record itself."""
+        if self._kind == "delete_records":
+            return self._delete(self._record_id)
+        replaces = self._kind == "replace_records"
+        is_single = self._record_id is not None or "records" not in self._body
         if is_single:
-            given = [{"id": route.record, "fields": self._body.get("fields")}]
+            given = [{"id": self._record_id, "fields": self._body.get("fields")}]
         else:
             given = _batch(self._body["records"])
         upsert = self._body.get("performUpsert")
-        if upsert is not None and route.kind != "create_records":
-            return self._upsert(given, upsert, replaces=route.kind == "replace_records")
+        if upsert is not None and self._kind != "create_records":
+            return self._upsert(given, upsert, replaces=replaces)
         cells = [self._writer.to_cells(one.get("fields", {})) for one in given]
-        if route.kind == "create_records":
+        if self._kind == "create_records":
             self._writer.commit()
             records = [self._create(one) for one in cells]
         else:
             ids = self._known_ids(given)
             self._writer.commit()
-            replaces = route.kind == "replace_records"
             pairs = zip(ids, cells, strict=True)
             records = [self._edit(key, one, replaces=replaces) for key, one in pairs]
         shown = [self._shown(record) for record in records]
@@ -192,7 +199,7 @@ class _RecordWrite:
         return record
 
     def _mirror(self, record_id: str, before: Cells) -> None:
-        mirror_links(self._simulator, self._base, self._table, record_id, before)
+        _mirror_links(self._simulator, self._base, self._table, record_id, before)
 
     def _shown(self, record: Record) -> bytes:
         by_field_id = bool(self._body.get("returnFieldsByFieldId"))
@@ -207,26 +214,67 @@ def _batch(given: Json, of: type = dict) -> list[Json]:
     return list(given)
 
 
-def _create_comment(
-    simulator: Simulator,
-    table: Table,
-    record_id: str,
-    token: PersonalAccessToken,
-    body: dict[str, Json],
-) -> bytes:
-    text = body.get("text")
-    if not isinstance(text, str) or not text:
-        raise errors.invalid_request()
-    record = table.record(record_id)
-    parent = body.get("parentCommentId")
-    if parent is not None and parent not in [one["id"] for one in record.comments]:
-        raise errors.invalid_request()
-    given = {
-        "id": simulator.account.make_id("com"),
-        "author": {"id": token.user_id, "email": token.email, "name": "User 1"},
-        "text": text,
-        **({} if parent is None else {"parentCommentId": parent}),
-    }
-    made = build_comment(given, simulator.clock.now())
-    record.change_comments((*record.comments, made))
-    return to_json(made)
+def _mirror_links(
+    simulator: Simulator, base: Base, table: Table, record_id: str, before: Cells
+) -> None:
+    """Write a record's changed links into the records at their other ends."""
+    now, is_user_edit = simulator.clock.now(), simulator.settings.linked_record_is_modified
+    record = table.records.get(record_id)
+    for field in table.fields:
+        if field["type"] != "multipleRecordLinks":
+            continue
+        options = field.get("options") or {}
+        linked = base.tables.get(options.get("linkedTableId", ""))
+        inverse = options.get("inverseLinkFieldId", "")
+        if linked is None or linked.field_id(inverse) is None:
+            continue
+        old = before.get(field["id"]) or []
+        new = (record.cells.get(field["id"]) or []) if record else []
+        for target in old:
+            if target not in new and target in linked.records:
+                kept = linked.record(target).cells.get(inverse) or []
+                cell = [one for one in kept if one != record_id]
+                linked.edit_record(target, {inverse: cell}, now, is_user_edit=is_user_edit)
+        for target in new:
+            known = linked.record(target).cells.get(inverse) or []
+            if record_id not in known:
+                cell = [*known, record_id]
+                linked.edit_record(target, {inverse: cell}, now, is_user_edit=is_user_edit)
+
+
+SCOPES: Final = ("data.records:write",)
+TABLE_PATH: Final = "/v0/{base}/{table}"
+KINDS: Final = {
+    "POST": "create_records",
+    "PATCH": "update_records",
+    "PUT": "replace_records",
+    "DELETE": "delete_records",
+}
+
+
+def _writing(method: str, path: str) -> Endpoint:
+    return Endpoint(
+        KINDS[method],
+        method,
+        path,
+        write_records,
+        scopes=SCOPES,
+        levels=EDITORS,
+        is_counted=True,
+        read=read_deletion if method == "DELETE" else read_body,
+    )
+
+
+ENDPOINTS: Final = (
+    *(_writing(method, TABLE_PATH) for method in KINDS),
+    *(_writing(method, f"{TABLE_PATH}/{{record}}") for method in ("PATCH", "PUT", "DELETE")),
+    Endpoint(
+        "create_comment",
+        "POST",
+        f"{TABLE_PATH}/{{record}}/comments",
+        create_comment,
+        scopes=("data.recordComments:write",),
+        levels=COMMENTERS,
+        is_counted=True,
+    ),
+)

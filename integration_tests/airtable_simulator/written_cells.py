@@ -1,4 +1,4 @@
-"""What a write may put into a cell, and what the cell is then read as."""
+"""The cells of a write: which values a field takes, and how they are stored."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ NOT_IN_A_NUMBER: Final = re.compile(r"[^0-9eE.+-]")
 
 
 class CellWriter:
-    """Turns the cells of one write into what is kept; choices it finds missing wait for commit."""
+    """Converts the cells of one write. New choices wait for `commit`."""
 
     def __init__(
         self, base: Base, table: Table, token: PersonalAccessToken, *, typecast: bool
     ) -> None:
-        """Write into a table as a user, who is the only collaborator."""
+        """Write to a table as the token's user, who is the only collaborator."""
         self._base = base
         self._table = table
         self._user = {"id": token.user_id, "email": token.email, "name": "User 1"}
@@ -57,9 +57,9 @@ class CellWriter:
         }
 
     def to_cells(self, given: Any) -> Cells:  # noqa: ANN401 - any JSON
-        """Cells by field id, empty ones too: they clear.
+        """Convert to cells by field id. An empty cell clears.
 
-        Raises: ``Refusal`` 422 for an unknown field, a computed one, or a value it does not take.
+        Raises: ``Refusal`` 422 for an unknown or computed field, or a value it does not take.
         """
         if not isinstance(given, dict):
             raise errors.invalid_request()
@@ -76,7 +76,7 @@ class CellWriter:
         return cells
 
     def commit(self) -> None:
-        """Add the choices that ``typecast`` asks for."""
+        """Add the new choices that ``typecast`` allows."""
         for field_id, names in self._new_choices.items():
             options = self._table.field(field_id).get("options") or {}
             made = [{"id": make_id("sel", field_id, name), "name": name} for name in names]

@@ -1,18 +1,19 @@
 """Commands to the simulator itself: ``POST /_simulator/<command>`` with a JSON object.
 
-They need no token, are not limited, and are not counted.
+They need no token, have no limits and do not appear in the statistics.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from aiohttp import web
 
-from .clock import parse_time
+from .clock import parse_time, to_wire_time
+from .comments import build_comment, edit_comment, generate_comments, newest_first
 from .limits import Limits
-from .record_commands import RECORD_COMMANDS, find_table
 from .stats import Stats
 from .synthetic import synthetic_account
 from .table import UnknownModelError
@@ -21,14 +22,18 @@ from .wire import to_json
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .comments import Comment
     from .oauth import Grant
-    from .server import Simulator
+    from .record import Record
+    from .simulator import Simulator
+    from .table import Table
 
 Arguments = dict[str, Any]
 
 
-async def run_command(simulator: Simulator, name: str, request: web.Request) -> web.Response:
-    """Run one command; 400 with a sentence when it cannot be done."""
+async def run_command(simulator: Simulator, request: web.Request) -> web.Response:
+    """Run one command. A command that cannot be done is answered with 400 and a sentence."""
+    name = request.match_info["command"]
     command = COMMANDS.get(name)
     if command is None:
         return web.json_response({"error": f"no command {name}"}, status=404)
@@ -63,7 +68,7 @@ def _delete_base(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401
 
 
 def _rename_table(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
-    table = find_table(simulator, given)
+    table = _find_table(simulator, given)
     table.rename(given["name"])
     return {"id": table.id, "name": table.name}
 
@@ -82,15 +87,15 @@ def _add_sync(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - 
 
 
 def _add_field(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
-    return find_table(simulator, given).add_field(given["field"])
+    return _find_table(simulator, given).add_field(given["field"])
 
 
 def _change_field(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
-    return find_table(simulator, given).change_field(given["field"], given["changes"])
+    return _find_table(simulator, given).change_field(given["field"], given["changes"])
 
 
 def _delete_field(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
-    find_table(simulator, given).delete_field(given["field"])
+    _find_table(simulator, given).delete_field(given["field"])
     return {"deleted": True}
 
 
@@ -227,8 +232,94 @@ def _reset_stats(simulator: Simulator, _: Arguments) -> Any:  # noqa: ANN401 - J
     return {"reset": True}
 
 
+def _find_table(simulator: Simulator, given: Arguments) -> Table:
+    return simulator.account.base(given["base"]).table(given["table"])
+
+
+def _shown_record(simulator: Simulator, record: Record) -> dict[str, Any]:
+    modified_at = record.modified_at
+    show = partial(to_wire_time, keeps_milliseconds=simulator.settings.times_keep_milliseconds)
+    return {
+        "id": record.id,
+        "createdTime": show(record.created_at),
+        "lastModifiedTime": None if modified_at is None else show(modified_at),
+        "commentCount": len(record.comments),
+        "comments": newest_first(record.comments),
+        "fields": record.cells,
+    }
+
+
+def _create_record(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    keys = ("id", "fields", "createdTime", "lastModifiedTime", "commentCount", "comments")
+    document = {key: given[key] for key in keys if key in given}
+    record = _find_table(simulator, given).create_record(document, simulator.clock.now())
+    return _shown_record(simulator, record)
+
+
+def _edit_record(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    table = _find_table(simulator, given)
+    moment = given.get("lastModifiedTime")
+    stays_blank = "lastModifiedTime" in given and moment is None
+    record = table.edit_record(
+        given["record"],
+        given.get("fields", {}),
+        parse_time(moment) if moment else simulator.clock.now(),
+        is_user_edit=given.get("is_user_edit", True) and not stays_blank,
+    )
+    if "commentCount" in given:
+        comments, count = record.comments, given["commentCount"]
+        record.change_comments(generate_comments(comments, count, record.id, record.created_at))
+    if "createdTime" in given:
+        table.set_created_time(record, parse_time(given["createdTime"]))
+    if moment:
+        record.modified_at = parse_time(moment)
+    if stays_blank:
+        record.modified_at = record.edited_at = None
+    return _shown_record(simulator, record)
+
+
+def _delete_record(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    _find_table(simulator, given).delete_record(given["record"])
+    return {"deleted": True}
+
+
+def _dump(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    records = _find_table(simulator, given).records.values()
+    return {"records": [_shown_record(simulator, record) for record in records]}
+
+
+def _add_comment(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    record = _find_table(simulator, given).record(given["record"])
+    comment = {"id": simulator.account.make_id("com"), **given["comment"]}
+    made = build_comment(comment, simulator.clock.now())
+    record.change_comments((*record.comments, made))
+    return made
+
+
+def _edit_comment(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    record = _find_table(simulator, given).record(given["record"])
+    known = _comment(record, given["comment"])
+    edited = edit_comment(known, given["changes"], simulator.clock.now())
+    record.change_comments(tuple(edited if one is known else one for one in record.comments))
+    return edited
+
+
+def _delete_comment(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
+    record = _find_table(simulator, given).record(given["record"])
+    known = _comment(record, given["comment"])
+    record.change_comments(tuple(one for one in record.comments if one is not known))
+    return {"deleted": True}
+
+
+def _comment(record: Record, comment_id: str) -> Comment:
+    for one in record.comments:
+        if one["id"] == comment_id:
+            return one
+    raise UnknownModelError(f"record {record.id} has no comment {comment_id}")
+
+
 COMMANDS: Final[dict[str, Callable[[Simulator, Arguments], Any]]] = {
-    **RECORD_COMMANDS,
+    "add_comment": _add_comment,
     "add_field": _add_field,
     "add_oauth_client": _add_oauth_client,
     "add_oauth_grant": _add_oauth_grant,
@@ -240,9 +331,15 @@ COMMANDS: Final[dict[str, Callable[[Simulator, Arguments], Any]]] = {
     "change_token": _change_token,
     "clear_faults": _clear_faults,
     "configure": _configure,
+    "create_record": _create_record,
     "delete_base": _delete_base,
+    "delete_comment": _delete_comment,
     "delete_field": _delete_field,
+    "delete_record": _delete_record,
     "delete_table": _delete_table,
+    "dump": _dump,
+    "edit_comment": _edit_comment,
+    "edit_record": _edit_record,
     "expire_access_token": _expire_access_token,
     "expire_attachment": _expire_attachment,
     "expire_iterators": _expire_iterators,
