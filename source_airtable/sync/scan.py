@@ -83,7 +83,6 @@ class TableScan:
         self._restarts = 0
         self._places = 1
         self._piece_records = FIRST_PIECE_RECORDS
-        self._asks_for_counts = True
 
     def run(self) -> None:
         """Read the table, and put the rows and the end of each reader on the queue.
@@ -176,7 +175,6 @@ class TableScan:
                 first = next(pages, None)
             except AirtableError:
                 raise refused from None
-            self._asks_for_counts = False
             self._end_comment_readers(refused)
         if first is not None:
             yield first
@@ -266,7 +264,7 @@ class TableScan:
             *self.table.key,
             () if wants_all else tuple(wanted),
             need.formula,
-            with_comment_counts=wants_counts and self._asks_for_counts,
+            with_comment_counts=wants_counts,
         )
 
     def _list_ids(self) -> RecordIdSet:
