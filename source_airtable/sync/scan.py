@@ -84,7 +84,6 @@ class TableScan:
         self._restarts = 0
         self._places = 1
         self._piece_records = FIRST_PIECE_RECORDS
-        self._asks_for_counts = True
 
     def run(self) -> None:
         """Read the table, and put the rows and the end of each reader on the queue.
@@ -185,7 +184,6 @@ class TableScan:
                 first = list(islice(pages, 1))
             except AirtableError:
                 raise refused from None
-            self._asks_for_counts = False
             self._end_comment_readers(refused)
         while first:
             yield first.pop()
@@ -276,7 +274,7 @@ class TableScan:
             *self.table.key,
             () if wants_all else tuple(wanted),
             need.formula,
-            with_comment_counts=wants_counts and self._asks_for_counts,
+            with_comment_counts=wants_counts,
         )
 
     def _list_ids(self) -> RecordIdSet:

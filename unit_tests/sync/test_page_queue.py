@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -127,8 +128,9 @@ def test_small_pages_do_not_overtake_a_large_one() -> None:
     first = queue.acquire()
     order: list[str] = []
     large = Worker(lambda: order.append(f"large {queue.acquire(2) is not None}"))
+    deadline = time.monotonic() + SOON
     while not queue._entrance.locked():  # noqa: SLF001 - the large one waits inside
-        pass
+        assert time.monotonic() < deadline
     small = Worker(lambda: order.append(f"small {queue.acquire() is not None}"))
 
     first.release()
