@@ -44,16 +44,18 @@ class Plan:
     need: WholeTable | ChangedSince
     as_of: datetime | None
     """The cursor of every row and tombstone, in UTC; above all that any sync emitted before."""
+    is_anew: bool = False
+    """Whether the saved state cannot be gone on from."""
 
 
 def plan_read(saved: SavedState, facts: TableFacts, settings: IncrementalSettings) -> Plan:
     """Decide what to read, and log why where that is the whole table."""
     state = saved.state
-    as_of = _cursor_above(state, facts.now)
+    as_of = cursor_above(state.cursor_floor if state else None, facts.now)
     problem = saved.problem or (state and _why_unusable(state, facts, settings))
     if problem:
         LOGGER.warning("Stream %s is read in full: %s.", facts.label, problem)
-        return Plan(WholeTable(), as_of)
+        return Plan(WholeTable(), as_of, is_anew=True)
     if state is None:
         LOGGER.info("Stream %s is read in full: there is no saved state.", facts.label)
         return Plan(WholeTable(), as_of)
@@ -66,12 +68,11 @@ def plan_read(saved: SavedState, facts: TableFacts, settings: IncrementalSetting
     return Plan(ChangedSince(settings.method, edge), as_of)
 
 
-def _cursor_above(state: SyncState | None, now: datetime | None) -> datetime | None:
+def cursor_above(floor: datetime | None, now: datetime | None) -> datetime | None:
     """Give the cursor of this sync's rows: the present, but above all that was emitted before.
 
     A destination that deduplicates keeps the row with the greatest cursor.
     """
-    floor = state.cursor_floor if state else None
     if floor is None:
         return now
     try:
