@@ -102,9 +102,9 @@ class DeletionTracker:
         gone, self._gone = self._gone, []
         if gone:
             LOGGER.info("Stream %s: %d records are deleted.", self._label, len(gone))
-            left = set(gone)
-            self._known = RecordIdSet(one for one in self._known or () if one not in left)
-            self._emitted = RecordIdSet(one for one in self._emitted if one not in left)
+            for ids in (self._known, self._emitted):
+                if ids is not None:
+                    ids.discard(gone)
         return gone
 
     def known_ids_after_failure(self) -> RecordIdSet | None:

@@ -127,6 +127,7 @@ class IncrementalRecordReader(RecordReader):
         self._saved = parse_state(request.saved_state)
         self._now: datetime | None = None
         self._plan = Plan(WholeTable(), None)
+        self._tells_deletions = self._can_tell_deletions()
         self._deletions = self._track_deletions()
         self._repeated = RecordIdSet()
         """The records of the look-back that the last sync has emitted."""
@@ -166,8 +167,9 @@ class IncrementalRecordReader(RecordReader):
     def finish(self, scan: ReaderScan) -> Iterator[list[Row]]:
         """Emit the records that no sync has seen, and a tombstone for each one that is gone."""
         self._was_whole = isinstance(scan.need, WholeTable)
-        if self._deletions is not None and self._now is not None and self.as_of is not None:
-            unseen = self._deletions.compare(scan, self._now)
+        tracker = self._deletions if self._tells_deletions else None
+        if tracker is not None and self._now is not None and self.as_of is not None:
+            unseen = tracker.compare(scan, self._now)
             if unseen:
                 LOGGER.info(
                     "Stream %s: %d records are there that no sync has seen; reading them.",
@@ -177,7 +179,10 @@ class IncrementalRecordReader(RecordReader):
             for page in scan.fetch(unseen):
                 yield self.rows(page)
             tombstone, as_of = self.converter.layout.tombstone, self.as_of
-            yield [tombstone(record_id, as_of) for record_id in self._deletions.take_gone()]
+            gone = tracker.take_gone()
+            yield [tombstone(record_id, as_of) for record_id in gone]
+            # One that is restored now has to be emitted again.
+            self._recent.discard(gone)
         yield from super().finish(scan)
 
     def state(self) -> dict[str, Any] | None:
@@ -219,12 +224,11 @@ class IncrementalRecordReader(RecordReader):
         if not self._has_emitted or self._plan.as_of is None:
             return None
         saved, tracker = self._saved.state or SyncState(), self._deletions
-        can_go_on = saved.method == self._settings.method and not self._saved.problem
         fingerprint = saved.fingerprint if saved.fingerprint == self.converter.fingerprint() else ""
         return replace(
             saved,
             method=self._settings.method,
-            read_to=saved.read_to if can_go_on else None,
+            read_to=None if self._plan.is_anew else saved.read_to,
             cursor_floor=self._plan.as_of,
             fingerprint=fingerprint,
             known_ids=tracker.known_ids_after_failure() if tracker else saved.known_ids,
@@ -237,17 +241,24 @@ class IncrementalRecordReader(RecordReader):
             self._recent.add(record_id)
         return self._recent
 
-    def _track_deletions(self) -> DeletionTracker | None:
+    def _can_tell_deletions(self) -> bool:
         if not self._settings.detect_deletions:
-            return None
+            return False
         if not self.converter.layout.has_tombstones:
             LOGGER.warning(
                 "Stream %s: deletions are not detected, because the column _ab_cdc_deleted_at is "
                 "not selected; refresh the connection's schema.",
                 self.label,
             )
+            return False
+        return True
+
+    def _track_deletions(self) -> DeletionTracker | None:
+        """Go on tracking while deletions are not told: once they are again, none is lost."""
+        saved = self._saved.state
+        if not self._tells_deletions and (saved is None or saved.known_ids is None):
             return None
-        return DeletionTracker(self.label, self._settings, self._saved.state)
+        return DeletionTracker(self.label, self._settings, saved)
 
     def _without_repeated(self, page: Page) -> Page:
         """Leave out what the last sync has emitted, and note what the next one would repeat."""
