@@ -191,13 +191,15 @@ class IncrementalRecordReader(RecordReader):
         Without a usable `Date`, the saved moments stay; only the cursor and the ids move on.
         """
         saved, now, tracker = self._saved.state, self._now, self._deletions
+        if now is None and saved is None:
+            return self.state_after_failure()
         known = tracker.known_ids() if tracker else None
         if now is None:
-            if saved is None:
-                return None
-            floor = self._plan.as_of or saved.cursor_floor
             return replace(
-                saved, cursor_floor=floor, known_ids=known, recent_ids=self._recent_with(saved)
+                saved or SyncState(),
+                cursor_floor=self._plan.as_of,
+                known_ids=known,
+                recent_ids=self._recent_with(saved),
             ).to_json()
         is_disputed = tracker is not None and tracker.is_disputed and self._was_whole
         last_full_scan = saved.last_full_scan if saved else None
@@ -221,7 +223,7 @@ class IncrementalRecordReader(RecordReader):
         where the next sync has to read the whole table. If other columns were read than before,
         their fingerprint is dropped, since some rows hold them now and some do not.
         """
-        if not self._has_emitted or self._plan.as_of is None:
+        if not self._has_emitted:
             return None
         saved, tracker = self._saved.state or SyncState(), self._deletions
         fingerprint = saved.fingerprint if saved.fingerprint == self.converter.fingerprint() else ""
@@ -235,9 +237,9 @@ class IncrementalRecordReader(RecordReader):
             recent_ids=None,
         ).to_json()
 
-    def _recent_with(self, saved: SyncState) -> RecordIdSet:
+    def _recent_with(self, saved: SyncState | None) -> RecordIdSet:
         """Give the records that the saved state and this sync would repeat."""
-        for record_id in saved.recent_ids or ():
+        for record_id in (saved and saved.recent_ids) or ():
             self._recent.add(record_id)
         return self._recent
 
