@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from source_airtable.changes.moments import TICK, to_utc_text
+from source_airtable.changes.moments import MOST_CLOCK_SKEW, TICK, is_over, to_utc_text
 from source_airtable.changes.need import ChangedSince, WholeTable
 from source_airtable.schema.fingerprint import has_changed
 
@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from source_airtable.config import IncrementalSettings
 
 LOGGER = logging.getLogger("airbyte.source_airtable")
-
-# Airtable's servers may differ by some seconds. A state further ahead than this is of another
-# clock.
-MOST_CLOCK_SKEW = timedelta(minutes=1)
 
 _BEFORE_AIRTABLE = datetime(2000, 1, 1, tzinfo=timezone.utc)
 
@@ -110,7 +106,7 @@ def _why_full(state: SyncState, facts: TableFacts, settings: IncrementalSettings
     if settings.method != "last_modified" or not facts.why_volatile or not every:
         return None
     last, now = state.last_full_scan, facts.now
-    if last is None or (now is not None and now - last >= timedelta(hours=every)):
+    if last is None or (now is not None and is_over(timedelta(hours=every), last, now)):
         return (
             f"{every:g} hours have passed, and cells can change without their record being edited, "
             f"as in {facts.why_volatile}"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from source_airtable.api.client import RecordQuery
 from source_airtable.api.scopes import COMMENTS_SCOPE, RECORDS_SCOPE, SCHEMA_SCOPE
 from source_airtable.changes import version_1
-from source_airtable.changes.moments import parse_utc_text, to_utc_text
+from source_airtable.changes.moments import is_over, parse_utc_text, to_utc_text
 from source_airtable.changes.need import WholeTable
 from source_airtable.changes.plan import cursor_above
 from source_airtable.changes.record_ids import pack_ids, unpack_ids
@@ -200,7 +200,7 @@ class CommentReader(Reader):
             return True
         if self._now is None or not self._every:
             return False
-        return self._last_full_list is None or self._now - self._last_full_list >= self._every
+        return is_over(self._every, self._last_full_list, self._now)
 
     def _list_comments(self, record_id: str) -> list[CommentDict] | None:
         """List a record's comments; None of one that was deleted since the scan.

@@ -201,13 +201,14 @@ class IncrementalRecordReader(RecordReader):
                 known_ids=known,
                 recent_ids=self._recent_with(saved),
             ).to_json()
-        is_disputed = tracker is not None and tracker.is_disputed and self._was_whole
+        if tracker is not None and tracker.is_disputed and self._was_whole:
+            return self._state_to_read_again()
         last_full_scan = saved.last_full_scan if saved else None
         state = SyncState(
             method=self._settings.method,
-            read_to=(saved.read_to if saved else None) if is_disputed else now,
+            read_to=now,
             cursor_floor=self._plan.as_of,
-            last_full_scan=now if self._was_whole and not is_disputed else last_full_scan,
+            last_full_scan=now if self._was_whole else last_full_scan,
             fingerprint=self.converter.fingerprint(),
             last_sweep=tracker.last_sweep if tracker else None,
             known_ids=known,
@@ -217,14 +218,16 @@ class IncrementalRecordReader(RecordReader):
         return state.to_json()
 
     def state_after_failure(self) -> dict[str, Any] | None:
+        """Give a state that knows the rows that went out; None where no row did."""
+        return self._state_to_read_again() if self._has_emitted else None
+
+    def _state_to_read_again(self) -> dict[str, Any]:
         """Give a state that knows the rows that went out, and lets the next sync read them again.
 
-        None where no row went out. The window does not move: `read_to` is the saved one, or absent
-        where the next sync has to read the whole table. If other columns were read than before,
-        their fingerprint is dropped, since some rows hold them now and some do not.
+        The window does not move: `read_to` is the saved one, or absent where the next sync has to
+        read the whole table. If other columns were read than before, their fingerprint is dropped,
+        since some rows hold them now and some do not.
         """
-        if not self._has_emitted:
-            return None
         saved, tracker = self._saved.state or SyncState(), self._deletions
         fingerprint = saved.fingerprint if saved.fingerprint == self.converter.fingerprint() else ""
         return replace(
