@@ -835,10 +835,10 @@ class Syncing(RuleBasedStateMachine):
 
     def _skew(self, met: Circumstances) -> float:
         if met.skew_seconds == ABSURD:
-            return YEAR_9999 - self.simulator.simulator.clock.now()
+            return YEAR_9999 - float(self.simulator.simulator.clock.now())
         if 0 < met.skew_seconds <= TOLERANCE_SECONDS:
             # What the tolerance lets pass, the look-back has to make up for.
-            return min(met.skew_seconds, self.options["lookback_minutes"] * 60 // 2)
+            return min(met.skew_seconds, float(self.options["lookback_minutes"]) * 30)
         return met.skew_seconds
 
     def _clear(self) -> None:
