@@ -318,6 +318,28 @@ def test_scan_cut_short_once(simulator: SimulatorProcess) -> None:
     assert len(later.record_ids(account.found.tables[0]["name"])) == 240
 
 
+def test_created_while_filters_are_refused(simulator: SimulatorProcess) -> None:
+    """A record that only the list of ids shows is read, though Airtable refuses every filter."""
+    base = a_base_of(240)
+    account = an_account(simulator, base)
+    catalog = account.incremental(*account.found.tables)
+    first = account.sync(catalog)
+    account.admin.configure(filter_is_rejected=True)
+    account.admin.plan_fault("list_records", "hold", page=2)
+    account.admin.reset_stats()
+    with account.tenant.connector.started(
+        "read", catalog=catalog, state=first.states, on_fast_clock=True
+    ) as live:
+        live.go_on_until(lambda: account.admin.stats()["faults"].get("hold"))
+        created = account.admin.create_record(base["id"], "Notes", {"Name": "late"})["id"]
+        account.admin.release_answers()
+        second = live.whole()
+    account.admin.configure(filter_is_rejected=False)
+
+    assert second.exit_code == 0, second.failures
+    assert second.record_ids(account.found.tables[0]["name"]).count(created) == 1
+
+
 # The method created_time repeats nothing.
 
 
