@@ -24,6 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from integration_tests.airtable_simulator import SimulatorThread
 from integration_tests.airtable_simulator.clock import parse_time
 from integration_tests.airtable_simulator.ids import make_id
+from integration_tests.bases import a_base, a_table
 from integration_tests.in_process import (
     DELETED_AT,
     Destination,
@@ -51,6 +52,7 @@ TALLY: Final[Counter[str]] = Counter()
 
 STARTED_AT: Final = "2026-11-01T00:00:00.000Z"
 BASE: Final = make_id("app", "stateful")
+OTHER: Final = make_id("app", "stateful", "other")
 LOG: Final = make_id("tbl", "stateful", "log")
 TASKS: Final = make_id("tbl", "stateful", "tasks")
 TABLES: Final = (LOG, TASKS)
@@ -112,7 +114,9 @@ class People:
         """Text and deed of each comment, by record and comment."""
         self.uncommented: dict[str, int] = {}
         """When a comment was last deleted, by record."""
-        self.admin.load({"bases": [self._base()]})
+        # So that an account is left while the base is hidden.
+        other = a_base("Other", a_table("Empty", records=0), id=OTHER)
+        self.admin.load({"bases": [self._base(), other]})
         for _ in range(3):
             self.create(LOG, 0)
         for pick in range(2):
@@ -452,6 +456,8 @@ class Circumstances:
     vanishes: str | None = None
     deeds: tuple[tuple[str, int, str, str, int], ...] = ()
     """While the sync runs: at which page of which table somebody does what, and to which record."""
+    deeds_at_list: tuple[tuple[str, str, int], ...] = ()
+    """What somebody does before comments are listed for the first time."""
 
 
 DEEDS: Final = (
@@ -495,6 +501,9 @@ circumstances = st.builds(
     commits_failed=st.sampled_from([True, True, False]),
     vanishes=st.sampled_from([*([None] * 8), "base", "schema", "scan"]),
     deeds=st.lists(deeds, max_size=3).map(tuple),
+    deeds_at_list=st.lists(
+        st.tuples(st.sampled_from(["comment", "delete_comment"]), table_ids, picks), max_size=2
+    ).map(tuple),
 )
 
 
@@ -533,6 +542,8 @@ class Syncing(RuleBasedStateMachine):
         self.simulator = simulator
         self.admin = simulator.admin
         self.own_clock = own_clock
+        self.lock = threading.Lock()
+        """Held by whoever does something while a sync runs."""
         self._clear()
         self.admin.set_clock(STARTED_AT)
         self.people = People(simulator)
@@ -686,7 +697,10 @@ class Syncing(RuleBasedStateMachine):
 
     @rule(
         story=st.sampled_from(
-            ["restored", "short-lived", "looked up", "restored field", "other columns", "told late"]
+            [
+                *("restored", "short-lived", "looked up", "restored field", "other columns"),
+                *("told late", "hidden", "talked over"),
+            ]
         ),
         table=table_ids,
     )
@@ -704,11 +718,19 @@ class Syncing(RuleBasedStateMachine):
             people.edit(LOG, 1)
         elif story == "restored field":
             people.add_field(table, is_computed=True)
-            self.run_sync(Circumstances())
-            people.edit(table, 0)
-            deed = (table, 2, "drop_field", table, -1)
-            self.run_sync(Circumstances(refreshes_catalog=False, page_size=1, deeds=(deed,)))
+            deed = (table, 4, "drop_field", table, -1)
+            self.run_sync(Circumstances(page_size=1, deeds=(deed,)))
             people.restore_field()
+        elif story == "hidden":
+            self.run_sync(Circumstances())
+            people.delete(table, 0)
+            self.run_sync(Circumstances(refreshes_catalog=False, vanishes="base"))
+        elif story == "talked over":
+            people.comment(table, 0)
+            people.comment(table, 0)
+            self.run_sync(Circumstances(deeds_at_list=(("delete_comment", table, 0),)))
+            people.comment(table, 0)
+            self.run_sync(Circumstances())
         elif story == "other columns":
             self.run_sync(Circumstances())
             before = self.deselected
@@ -762,7 +784,11 @@ class Syncing(RuleBasedStateMachine):
         )
 
         def note_list(record_id: str) -> None:
-            before.listed[record_id] = people.deed
+            with self.lock:
+                if not before.listed:
+                    for deed, table, pick in met.deeds_at_list:
+                        getattr(people, deed)(table, pick)
+                before.listed[record_id] = people.deed
 
         with before_each_page(self._interfere(met)), before_each_list_of_comments(note_list):
             outcome = self.connector.read(self.streams, self.destination.states)
@@ -785,7 +811,11 @@ class Syncing(RuleBasedStateMachine):
 
     def refresh_catalog(self) -> None:
         """Discover; streams that are gone are dropped with their tables and states."""
-        self.streams = self.connector.discover()
+        self.streams = [
+            stream
+            for stream in self.connector.discover()
+            if stream.json_schema.get("x-airtable", {}).get("base_id") != OTHER
+        ]
         for stream in self.streams:
             given = stream.json_schema["properties"]
             properties = {name: one for name, one in given.items() if name not in self.deselected}
@@ -854,11 +884,10 @@ class Syncing(RuleBasedStateMachine):
         )
 
     def _interfere(self, met: Circumstances) -> Any:  # noqa: ANN401 - a hook
-        lock = threading.Lock()
         pages: Counter[str] = Counter()
 
         def hook(table: str) -> None:
-            with lock:
+            with self.lock:
                 pages[table] += 1
                 for of_table, page, deed, target, pick in met.deeds:
                     if (of_table, page) == (table, pages[table]):
