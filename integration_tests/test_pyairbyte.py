@@ -360,7 +360,7 @@ def test_failed_read(tmp_path: Path, *, is_first: bool) -> None:
         simulator.admin.load({"bases": [base]})
         incremental = {"detect_deletions": True, "deletion_sweep_hours": 0}
         config = {**a_config(simulator.token), "incremental": incremental}
-        sources = [[{**step, "before": before_failure}], [{**step, "before": mend}]]
+        sources: list[Any] = [[{**step, "before": before_failure}], [{**step, "before": mend}]]
         sources = sources if is_first else [[step], *sources]
         ended = read_with_pyairbyte(
             simulator.url, tmp_path, *({"config": config, "steps": steps} for steps in sources)
