@@ -799,10 +799,10 @@ class Syncing(RuleBasedStateMachine):
             if name in outcome.complete:
                 self._commit(stream, outcome, before)
                 if name == "comments":
-                    self._check_comments(before)
                     self.listed |= before.listed
-                elif met.vanishes is None:
-                    self._check_complete(name, before)
+                if met.vanishes is None:
+                    check = self._check_comments if name == "comments" else self._check_complete
+                    check(name, before)
             elif met.commits_failed:
                 TALLY["failed streams"] += 1
                 self._commit(stream, outcome, before)
@@ -986,9 +986,9 @@ class Syncing(RuleBasedStateMachine):
         if tells and kept.tracked is not None:
             assert not (rows.keys() - base.keys()) & kept.tracked, "deleted, and still there"
 
-    def _check_comments(self, before: Before) -> None:
+    def _check_comments(self, name: str, before: Before) -> None:
         """What was written before a complete sync is there, unless the number cannot show it."""
-        people, rows = self.people, self.destination.tables["comments"]
+        people, rows = self.people, self.destination.tables[name]
         there = {key[-1] for key in rows}
         for record_id, known in before.comments.items():
             is_hidden = people.uncommented.get(record_id, -1) > self.listed.get(record_id, -1)
