@@ -240,11 +240,16 @@ class Connector:
 
     @contextmanager
     def started(
-        self, command: str, *, catalog: Message | None = None, on_fast_clock: bool = False
+        self,
+        command: str,
+        *,
+        catalog: Message | None = None,
+        state: Sequence[Message] | None = None,
+        on_fast_clock: bool = False,
     ) -> Iterator[LiveRun]:
         """A command that goes on running in the block; it is ended, if need be, after a minute."""
         with tempfile.TemporaryDirectory() as folder:
-            files = self._write_files(Path(folder), command, catalog, None)
+            files = self._write_files(Path(folder), command, catalog, state)
             # A job in the background ignores interrupts, and so would what it starts.
             signal.signal(signal.SIGINT, signal.default_int_handler)
             stderr = Path(folder, "stderr")

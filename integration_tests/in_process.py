@@ -20,6 +20,7 @@ from airbyte_cdk.models import (
     AirbyteStateMessage,
     AirbyteStateType,
     AirbyteStreamState,
+    AirbyteStreamStatus,
     ConfiguredAirbyteCatalog,
     ConfiguredAirbyteStream,
     DestinationSyncMode,
@@ -41,9 +42,25 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-CURSOR: Final = "_airtable_as_of"
 DELETED_AT: Final = "_ab_cdc_deleted_at"
+OF_TABLE: Final = ("_airtable_id",)
+"""The primary key of a table's own stream."""
+KEYS: Final = {
+    "records": ("_base_id", "_table_id", "id"),
+    "comments": ("base_id", "table_id", "record_id", "id"),
+}
+"""The primary keys of the account's streams that are read here."""
 LOGGER: Final = logging.getLogger("airbyte.source_airtable")
+
+
+def cursor_of(stream: str) -> str:
+    """The column that a destination deduplicates by."""
+    return "_as_of" if stream in KEYS else "_airtable_as_of"
+
+
+def key_of(stream: str, data: Json) -> tuple[str, ...]:
+    """The primary key of a row."""
+    return tuple(data[column] for column in KEYS.get(stream, OF_TABLE))
 
 
 class ShortenedWaits:
@@ -96,6 +113,20 @@ def before_each_page(hook: Callable[[str], None]) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def before_each_list_of_comments(hook: Callable[[str], None]) -> Iterator[None]:
+    """Call something with the record's id before its comments are asked for."""
+    real = AirtableClient.list_comments
+
+    def list_comments(client: Any, base_id: Any, table_id: Any, record_id: str) -> Any:  # noqa: ANN401 - as the real one
+        hook(record_id)
+        return real(client, base_id, table_id, record_id)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AirtableClient, "list_comments", list_comments)
+        yield
+
+
 class _Warnings(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -112,7 +143,9 @@ class Outcome:
     records: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
     """In their order, tombstones among them."""
     states: dict[str, Json] = field(default_factory=dict)
-    """Of streams that were read to their end."""
+    """Of streams that failed, too."""
+    complete: set[str] = field(default_factory=set)
+    """Streams that were read to their end."""
     warnings: list[str] = field(default_factory=list)
     failure: str | None = None
 
@@ -124,10 +157,14 @@ class InProcess:
     config: Json
 
     def discover(self) -> list[AirbyteStream]:
-        """The streams of tables that ``discover`` finds: only these have a table's ids."""
+        """The streams of tables, which alone have a table's ids, and two of the account's."""
         source = SourceAirtable()
         catalog = source.discover(LOGGER, source.configure(self.config, ""))
-        return [stream for stream in catalog.streams if "x-airtable" in stream.json_schema]
+        return [
+            stream
+            for stream in catalog.streams
+            if "x-airtable" in stream.json_schema or stream.name in KEYS
+        ]
 
     def read(self, streams: list[AirbyteStream], states: Mapping[str, Json]) -> Outcome:
         """Read streams incrementally from what the platform kept of each."""
@@ -152,8 +189,8 @@ def _configure(stream: AirbyteStream) -> ConfiguredAirbyteStream:
         stream=stream,
         sync_mode=SyncMode.incremental,
         destination_sync_mode=DestinationSyncMode.append_dedup,
-        cursor_field=[CURSOR],
-        primary_key=[["_airtable_id"]],
+        cursor_field=[cursor_of(stream.name)],
+        primary_key=[[column] for column in KEYS.get(stream.name, OF_TABLE)],
     )
 
 
@@ -178,6 +215,10 @@ def _take(outcome: Outcome, message: AirbyteMessage) -> None:
         # As the platform keeps it: JSON.
         kept = json.loads(json.dumps(None if state is None else state.__dict__))
         outcome.states[stream.stream_descriptor.name] = kept
+    elif message.trace is not None and message.trace.stream_status is not None:
+        told = message.trace.stream_status
+        if told.status is AirbyteStreamStatus.COMPLETE:
+            outcome.complete.add(told.stream_descriptor.name)
 
 
 class Destination:
@@ -185,10 +226,10 @@ class Destination:
 
     def __init__(self) -> None:
         """Begin empty."""
-        self.tables: dict[str, dict[str, Json]] = defaultdict(dict)
-        """Rows by stream and record id."""
+        self.tables: dict[str, dict[tuple[str, ...], Json]] = defaultdict(dict)
+        """Rows by stream and primary key."""
         self.states: dict[str, Json] = {}
-        self._tombstones: dict[str, dict[str, str]] = defaultdict(dict)
+        self._tombstones: dict[str, dict[tuple[str, ...], str]] = defaultdict(dict)
 
     def forget_all_but(self, names: set[str]) -> None:
         """Drop streams that a refreshed catalog does not have."""
@@ -199,15 +240,15 @@ class Destination:
     def write(self, name: str, data: Json) -> bool:
         """Take one record; False where the row has a later cursor."""
         rows, tombstones = self.tables[name], self._tombstones[name]
-        record_id = data["_airtable_id"]
-        row = rows.get(record_id)
-        stored = row[CURSOR] if row else tombstones.get(record_id)
-        if stored is not None and (data[CURSOR] is None or data[CURSOR] < stored):
+        key, cursor = key_of(name, data), cursor_of(name)
+        row = rows.get(key)
+        stored = row[cursor] if row else tombstones.get(key)
+        if stored is not None and (data[cursor] is None or data[cursor] < stored):
             return False
         if data.get(DELETED_AT) is not None:
-            rows.pop(record_id, None)
-            tombstones[record_id] = data[CURSOR]
+            rows.pop(key, None)
+            tombstones[key] = data[cursor]
         else:
-            rows[record_id] = data
-            tombstones.pop(record_id, None)
+            rows[key] = data
+            tombstones.pop(key, None)
         return True

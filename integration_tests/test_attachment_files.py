@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -406,3 +408,91 @@ def test_folder_that_cannot_be_written(simulator: SimulatorProcess, staging: Sta
 
     assert errors(run).keys() == {file["id"]}
     assert references(run) == {}
+
+
+# Addresses that are none, and files that are not whole.
+
+
+@pytest.fixture
+def file_host(tmp_path: Path) -> Iterator[str]:
+    """Where ten bytes are served under any address of a file host of the test's own."""
+
+    class TenBytes(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "10")
+            self.end_headers()
+            self.wfile.write(b"0123456789")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), TenBytes) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/{tmp_path.name}"
+        server.shutdown()
+
+
+@pytest.fixture
+def as_given(simulator: SimulatorProcess) -> Iterator[None]:
+    """Addresses of attachments come as the base's JSON has them."""
+    simulator.admin.configure(serves_attachments=False)
+    yield
+    simulator.admin.configure(serves_attachments=True)
+
+
+UNUSABLE: Final = {
+    "empty label": "http://a..b/file",
+    "label of 64 characters": f"http://{'x' * 64}.test/file",
+    "no host": "http:///file",
+    "no url": "file",
+    "null": None,
+}
+
+
+@pytest.mark.usefixtures("as_given")
+def test_unusable_addresses(simulator: SimulatorProcess, staging: Staging, file_host: str) -> None:
+    """Addresses that are none cost their own file alone, and null is told as what it is."""
+    bad = {name: an_attachment("a.pdf", 10, url=url) for name, url in UNUSABLE.items()}
+    good = an_attachment("b.pdf", 10, url=file_host)
+    account = Account(simulator, staging, a_file_base(*bad.values(), good))
+    run = account.transfer()
+    why = {name: errors(run)[file["id"]] for name, file in bad.items()}
+
+    assert references(run).keys() == {good["id"]}
+    assert why.pop("null") == "Airtable gives no url for it"
+    assert [reason for reason in why.values() if not reason.startswith("the download failed")] == []
+    assert_statuses(run, [account.attachment_files])
+
+
+@pytest.mark.usefixtures("as_given")
+def test_file_of_another_size(
+    simulator: SimulatorProcess, staging: Staging, file_host: str
+) -> None:
+    """A file that is not as long as its cell says is not transferred, and its row says why."""
+    short = an_attachment("a.pdf", 11, url=file_host)
+    account = Account(simulator, staging, a_file_base(short))
+    run = account.transfer()
+
+    assert errors(run) == {short["id"]: "it has 10 bytes instead of 11"}
+    assert account.staged() == []
+
+
+@pytest.mark.usefixtures("as_given")
+def test_full_disk(simulator: SimulatorProcess, staging: Staging, file_host: str) -> None:
+    """A full disk fails the stream with a sentence of its own, and no other stream."""
+    account = Account(simulator, staging, a_file_base(an_attachment("a.pdf", 10, url=file_host)))
+    (told,) = references(account.transfer()).values()
+    path = Path(told["staging_file_url"])
+    path.unlink()
+    path.symlink_to("/dev/full")
+    catalog = both(a_file_catalog(account.attachment_files), a_catalog(account.found.tables))
+    run = account.connector.read(catalog, on_fast_clock=True)
+    failure = run.failure_of("attachment_files")
+
+    assert "no room left for the files" in failure["message"]
+    assert failure["failure_type"] == "config_error"
+    assert run.last_statuses == {
+        "attachment_files": "INCOMPLETE",
+        account.found.tables[0]["name"]: "COMPLETE",
+    }

@@ -327,3 +327,50 @@ def test_streams_of_the_account(reads: Reads) -> None:
             keys = {tuple(row[column] for column in columns) for row in found[name]}
 
             assert len(keys) == count
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_failed_read(tmp_path: Path, *, is_first: bool) -> None:
+    """A read that fails half way fails for PyAirbyte, and the next one mends what it left."""
+    base = a_base("Failing", a_table("Notes", records=250))
+    (table,) = base["tables"]
+    key = base["id"], table["id"]
+    short_lived, edited = (table["records"][at]["id"] for at in (10, 20))
+    name = table["fields"][0]["id"]
+    step = {"database": "failed.duckdb"}
+    fault = {
+        "match": {"kind": "list_records", "page": 3},
+        "action": {"kind": "status", "status": 400},
+        "times": None,
+    }
+    # A new field has the second read read all records.
+    field = {"base": key[0], "table": key[1], "field": {"name": "New", "type": "singleLineText"}}
+    before_failure = [["plan_faults", {"faults": [fault]}]]
+    before_failure += [] if is_first else [["advance_clock", {"seconds": 7200}]]
+    before_failure += [] if is_first else [["add_field", field]]
+    of_record = {"base": key[0], "table": key[1]}
+    mend: list[Any] = [
+        ["clear_faults", {}],
+        ["delete_record", {**of_record, "record": short_lived}],
+        ["edit_record", {**of_record, "record": edited, "fields": {name: "edited"}}],
+        ["advance_clock", {"seconds": 7200}],
+    ]
+    with SimulatorProcess("--no-limits") as simulator:
+        simulator.admin.set_clock(START)
+        simulator.admin.load({"bases": [base]})
+        incremental = {"detect_deletions": True, "deletion_sweep_hours": 0}
+        config = {**a_config(simulator.token), "incremental": incremental}
+        sources: list[Any] = [[{**step, "before": before_failure}], [{**step, "before": mend}]]
+        sources = sources if is_first else [[step], *sources]
+        ended = read_with_pyairbyte(
+            simulator.url, tmp_path, *({"config": config, "steps": steps} for steps in sources)
+        )
+        truth = {record["id"]: record["fields"][name] for record in simulator.admin.dump(*key)}
+    failed, mended = ended[-2:]
+    ((_, rows),) = tables_of(mended["reads"][-1]).values()
+    alive = [row for row in rows if row["_ab_cdc_deleted_at"] is None]
+
+    assert failed["failure"] is not None
+    assert failed["reads"] == []
+    assert mended["failure"] is None
+    assert {row["_airtable_id"]: row["name"] for row in alive} == truth

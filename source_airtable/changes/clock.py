@@ -16,7 +16,8 @@ class Clock:
     """Takes Airtable's clock, but never one far ahead of this machine's.
 
     A moment that is too late would hide edits from every later sync. One that is too early only
-    has the next sync read some records again.
+    has the next sync read some records again. So where the two disagree, this machine's clock
+    counts without the tolerance: a look-back may be shorter.
     """
 
     def __init__(self) -> None:
@@ -27,8 +28,8 @@ class Clock:
         """Give the moment of a read from the `Date` of an answer (UTC); None without one."""
         if date is None:
             return None
-        latest = datetime.now(timezone.utc).replace(microsecond=0) + TOLERANCE
-        if date <= latest:
+        own = datetime.now(timezone.utc).replace(microsecond=0)
+        if date <= own + TOLERANCE:
             return date
         with self._lock:
             if not self._has_warned:
@@ -36,6 +37,6 @@ class Clock:
                 LOGGER.warning(
                     "Airtable's clock is %.0f minutes ahead of this machine's. The sync goes by "
                     "this machine's clock; check that it is right.",
-                    (date - latest + TOLERANCE).total_seconds() / 60,
+                    (date - own).total_seconds() / 60,
                 )
-        return latest
+        return own

@@ -10,6 +10,7 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from source_airtable.changes.moments import is_over
 from source_airtable.changes.record_ids import RecordIdSet
 
 if TYPE_CHECKING:
@@ -102,9 +103,9 @@ class DeletionTracker:
         gone, self._gone = self._gone, []
         if gone:
             LOGGER.info("Stream %s: %d records are deleted.", self._label, len(gone))
-            left = set(gone)
-            self._known = RecordIdSet(one for one in self._known or () if one not in left)
-            self._emitted = RecordIdSet(one for one in self._emitted if one not in left)
+            for ids in (self._known, self._emitted):
+                if ids is not None:
+                    ids.discard(gone)
         return gone
 
     def known_ids_after_failure(self) -> RecordIdSet | None:
@@ -134,7 +135,7 @@ class DeletionTracker:
     def _is_due(self, now: datetime) -> bool:
         if self.untracked_records is not None:
             return False  # there is nothing to compare with
-        return self.last_sweep is None or now - self.last_sweep >= self._every
+        return is_over(self._every, self.last_sweep, now)
 
     @staticmethod
     def _needs_confirmation(gone: Collection[str], known: RecordIdSet) -> bool:

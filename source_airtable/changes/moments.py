@@ -7,6 +7,9 @@ from datetime import datetime, timedelta, timezone
 TICK = timedelta(milliseconds=1)
 """The smallest step between two moments."""
 
+MOST_CLOCK_SKEW = timedelta(minutes=1)
+"""How far Airtable's servers may differ. What is saved further ahead is of another clock."""
+
 _FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -20,3 +23,8 @@ def parse_utc_text(text: object) -> datetime:
     if not isinstance(text, str):
         raise ValueError("a moment is text")  # noqa: TRY004 - damaged either way
     return datetime.strptime(text, _FORMAT).replace(tzinfo=timezone.utc)
+
+
+def is_over(period: timedelta, since: datetime | None, now: datetime) -> bool:
+    """Tell whether a period is over; it is where its start is unknown, or of another clock."""
+    return since is None or not period or not -MOST_CLOCK_SKEW <= now - since < period

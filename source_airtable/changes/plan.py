@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from source_airtable.changes.moments import TICK, to_utc_text
+from source_airtable.changes.moments import MOST_CLOCK_SKEW, TICK, is_over, to_utc_text
 from source_airtable.changes.need import ChangedSince, WholeTable
 from source_airtable.schema.fingerprint import has_changed
 
@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from source_airtable.config import IncrementalSettings
 
 LOGGER = logging.getLogger("airbyte.source_airtable")
-
-# Airtable's servers may differ by some seconds. A state further ahead than this is of another
-# clock.
-MOST_CLOCK_SKEW = timedelta(minutes=1)
 
 _BEFORE_AIRTABLE = datetime(2000, 1, 1, tzinfo=timezone.utc)
 
@@ -44,16 +40,18 @@ class Plan:
     need: WholeTable | ChangedSince
     as_of: datetime | None
     """The cursor of every row and tombstone, in UTC; above all that any sync emitted before."""
+    is_anew: bool = False
+    """Whether the saved state cannot be gone on from."""
 
 
 def plan_read(saved: SavedState, facts: TableFacts, settings: IncrementalSettings) -> Plan:
     """Decide what to read, and log why where that is the whole table."""
     state = saved.state
-    as_of = _cursor_above(state, facts.now)
+    as_of = cursor_above(state.cursor_floor if state else None, facts.now)
     problem = saved.problem or (state and _why_unusable(state, facts, settings))
     if problem:
         LOGGER.warning("Stream %s is read in full: %s.", facts.label, problem)
-        return Plan(WholeTable(), as_of)
+        return Plan(WholeTable(), as_of, is_anew=True)
     if state is None:
         LOGGER.info("Stream %s is read in full: there is no saved state.", facts.label)
         return Plan(WholeTable(), as_of)
@@ -66,12 +64,11 @@ def plan_read(saved: SavedState, facts: TableFacts, settings: IncrementalSetting
     return Plan(ChangedSince(settings.method, edge), as_of)
 
 
-def _cursor_above(state: SyncState | None, now: datetime | None) -> datetime | None:
+def cursor_above(floor: datetime | None, now: datetime | None) -> datetime | None:
     """Give the cursor of this sync's rows: the present, but above all that was emitted before.
 
     A destination that deduplicates keeps the row with the greatest cursor.
     """
-    floor = state.cursor_floor if state else None
     if floor is None:
         return now
     try:
@@ -109,7 +106,7 @@ def _why_full(state: SyncState, facts: TableFacts, settings: IncrementalSettings
     if settings.method != "last_modified" or not facts.why_volatile or not every:
         return None
     last, now = state.last_full_scan, facts.now
-    if last is None or (now is not None and now - last >= timedelta(hours=every)):
+    if last is None or (now is not None and is_over(timedelta(hours=every), last, now)):
         return (
             f"{every:g} hours have passed, and cells can change without their record being edited, "
             f"as in {facts.why_volatile}"

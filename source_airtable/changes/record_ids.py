@@ -67,6 +67,15 @@ class RecordIdSet:
             self._take_many_buckets()
         return True
 
+    def discard(self, record_ids: Iterable[str]) -> None:
+        """Take ids out, where they are in."""
+        for record_id in record_ids:
+            if record_id in self:
+                rest = _SEPARATOR + record_id[self._key_length :].encode() + _SEPARATOR
+                bucket = self._buckets[record_id[: self._key_length]]
+                bucket[:] = bucket.replace(rest, _SEPARATOR, 1)
+                self._count -= 1
+
     def _take_many_buckets(self) -> None:
         """Spread the ids anew: a bucket is searched from its start."""
         known = list(self)

@@ -151,6 +151,9 @@ class AttachmentFileReader(AttachmentReader):
         root = Path(get_files_directory())
         relative = Path(self.stream_name, *_path_of(row))
         written = self._download(download, row, root / relative)
+        if isinstance(size, (int, float)) and written != size:
+            (root / relative).unlink(missing_ok=True)
+            raise FileUnavailableError(f"it has {written} bytes instead of {size}")
         return AirbyteRecordMessageFileReference(
             staging_file_url=str(root / relative),
             source_file_relative_path=str(relative),

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from source_airtable.api.client import RecordQuery
 from source_airtable.api.scopes import COMMENTS_SCOPE, RECORDS_SCOPE, SCHEMA_SCOPE
-from source_airtable.changes.moments import parse_utc_text, to_utc_text
+from source_airtable.changes.moments import is_over, parse_utc_text, to_utc_text
 from source_airtable.changes.need import WholeTable
+from source_airtable.changes.plan import cursor_above
 from source_airtable.changes.record_ids import pack_ids
 from source_airtable.changes.state import VERSION, unpacker_of
 from source_airtable.errors import AccessDeniedError, MissingScopeError, OffsetExpiredError
@@ -97,20 +98,30 @@ class CommentReader(Reader):
         super().__init__(stream_name, table)
         self._convert = converter.convert
         self._client = client
-        self._known: dict[str, int] = {}
+        self._saved: Mapping[str, int] = {}
         """The number of comments that the last sync listed, by record."""
+        self._known: Mapping[str, int] = {}
+        """The same; empty where all comments are listed."""
         self._counts: dict[str, int] = {}
         """The number of comments of each record that has some."""
+        self._now: datetime | None = None
+        self._cursor_floor: datetime | None = None
+        """The highest cursor that any sync emitted, failed ones too."""
         self._as_of: datetime | None = None
+        """The cursor of the rows."""
         self._last_full_list: datetime | None = None
+        self._has_emitted = False
         self._every = timedelta(0)
         """How often all comments are listed; zero means never."""
 
     def go_on_from(self, saved: Mapping[str, Any], full_rescan_hours: float) -> None:
         """List only the comments of records whose number of them is not the saved one."""
-        self._known = parse_counts(saved)
+        self._saved = parse_counts(saved)
         self._every = timedelta(hours=full_rescan_hours)
-        with suppress(ValueError):  # absent or damaged: all comments are listed once
+        # Where one is absent or damaged, all comments are listed once.
+        with suppress(ValueError):
+            self._cursor_floor = parse_utc_text(saved.get("cursor_floor"))
+        with suppress(ValueError):
             self._last_full_list = parse_utc_text(saved.get("last_full_list"))
 
     @property
@@ -121,9 +132,9 @@ class CommentReader(Reader):
 
     def start(self, as_of: datetime | None) -> Need:
         """Read the whole table: a new comment may not count as an edit of its record."""
-        self._as_of = as_of
-        if self._is_full_list_due():
-            self._known, self._last_full_list = {}, as_of
+        self._now = as_of
+        self._as_of = cursor_above(self._cursor_floor, as_of)
+        self._known = {} if self._is_full_list_due() else self._saved
         return WholeTable()
 
     def rows(self, page: Page) -> list[Row]:
@@ -145,6 +156,7 @@ class CommentReader(Reader):
                 continue
             # What was listed, not what was counted: a comment may have gone in between.
             self._counts[record_id] = len(comments)
+            self._has_emitted = self._has_emitted or bool(comments)
             yield [self._to_row(record_id, comment) for comment in comments]
         LOGGER.info(
             "Stream %s: table %s has %d records with comments; listed the comments of %d.",
@@ -158,23 +170,36 @@ class CommentReader(Reader):
         """Give the number of comments of each record.
 
         Shape: `{"version": 2, "commented": {"2": "<ids of the records with two comments>"},
-        "last_full_list": "2026-11-18T00:00:00.000Z"}`.
+        "cursor_floor": "2026-11-18T10:00:00.000Z", "last_full_list": "2026-11-18T00:00:00.000Z"}`.
         """
+        return self._to_state(self._counts, self._last_full_list if self._known else self._now)
+
+    def state_after_failure(self) -> dict[str, Any] | None:
+        """Give the saved state with the cursor of the rows that went out; None without any."""
+        if not self._has_emitted:
+            return None
+        return self._to_state(self._saved, self._last_full_list)
+
+    def _to_state(
+        self, counts: Mapping[str, int], last_full_list: datetime | None
+    ) -> dict[str, Any]:
         by_count: dict[int, list[str]] = {}
-        for record_id, count in self._counts.items():
+        for record_id, count in counts.items():
             by_count.setdefault(count, []).append(record_id)
         packed = {str(count): pack_ids(by_count[count]) for count in sorted(by_count)}
+        moments = {
+            "cursor_floor": self._as_of if self._has_emitted else self._cursor_floor,
+            "last_full_list": last_full_list,
+        }
         state: dict[str, Any] = {"version": VERSION, "commented": packed}
-        if self._last_full_list is not None:
-            state["last_full_list"] = to_utc_text(self._last_full_list)
-        return state
+        return state | {name: to_utc_text(moment) for name, moment in moments.items() if moment}
 
     def _is_full_list_due(self) -> bool:
-        if not self._known:
+        if not self._saved:
             return True
-        if self._as_of is None or not self._every:
+        if self._now is None or not self._every:
             return False
-        return self._last_full_list is None or self._as_of - self._last_full_list >= self._every
+        return is_over(self._every, self._last_full_list, self._now)
 
     def _list_comments(self, record_id: str) -> list[CommentDict] | None:
         """List a record's comments; None of one that was deleted since the scan.

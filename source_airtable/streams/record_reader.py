@@ -127,6 +127,7 @@ class IncrementalRecordReader(RecordReader):
         self._saved = parse_state(request.saved_state)
         self._now: datetime | None = None
         self._plan = Plan(WholeTable(), None)
+        self._tells_deletions = self._can_tell_deletions()
         self._deletions = self._track_deletions()
         self._repeated = RecordIdSet()
         """The records of the look-back that the last sync has emitted."""
@@ -166,8 +167,9 @@ class IncrementalRecordReader(RecordReader):
     def finish(self, scan: ReaderScan) -> Iterator[list[Row]]:
         """Emit the records that no sync has seen, and a tombstone for each one that is gone."""
         self._was_whole = isinstance(scan.need, WholeTable)
-        if self._deletions is not None and self._now is not None and self.as_of is not None:
-            unseen = self._deletions.compare(scan, self._now)
+        tracker = self._deletions if self._tells_deletions else None
+        if tracker is not None and self._now is not None and self.as_of is not None:
+            unseen = tracker.compare(scan, self._now)
             if unseen:
                 LOGGER.info(
                     "Stream %s: %d records are there that no sync has seen; reading them.",
@@ -177,7 +179,10 @@ class IncrementalRecordReader(RecordReader):
             for page in scan.fetch(unseen):
                 yield self.rows(page)
             tombstone, as_of = self.converter.layout.tombstone, self.as_of
-            yield [tombstone(record_id, as_of) for record_id in self._deletions.take_gone()]
+            gone = tracker.take_gone()
+            yield [tombstone(record_id, as_of) for record_id in gone]
+            # One that is restored now has to be emitted again.
+            self._recent.discard(gone)
         yield from super().finish(scan)
 
     def state(self) -> dict[str, Any] | None:
@@ -186,21 +191,24 @@ class IncrementalRecordReader(RecordReader):
         Without a usable `Date`, the saved moments stay; only the cursor and the ids move on.
         """
         saved, now, tracker = self._saved.state, self._now, self._deletions
+        if now is None and saved is None:
+            return self.state_after_failure()
         known = tracker.known_ids() if tracker else None
         if now is None:
-            if saved is None:
-                return None
-            floor = self._plan.as_of or saved.cursor_floor
             return replace(
-                saved, cursor_floor=floor, known_ids=known, recent_ids=self._recent_with(saved)
+                saved or SyncState(),
+                cursor_floor=self._plan.as_of,
+                known_ids=known,
+                recent_ids=self._recent_with(saved),
             ).to_json()
-        is_disputed = tracker is not None and tracker.is_disputed and self._was_whole
+        if tracker is not None and tracker.is_disputed and self._was_whole:
+            return self._state_to_read_again()
         last_full_scan = saved.last_full_scan if saved else None
         state = SyncState(
             method=self._settings.method,
-            read_to=(saved.read_to if saved else None) if is_disputed else now,
+            read_to=now,
             cursor_floor=self._plan.as_of,
-            last_full_scan=now if self._was_whole and not is_disputed else last_full_scan,
+            last_full_scan=now if self._was_whole else last_full_scan,
             fingerprint=self.converter.fingerprint(),
             last_sweep=tracker.last_sweep if tracker else None,
             known_ids=known,
@@ -210,44 +218,52 @@ class IncrementalRecordReader(RecordReader):
         return state.to_json()
 
     def state_after_failure(self) -> dict[str, Any] | None:
+        """Give a state that knows the rows that went out; None where no row did."""
+        return self._state_to_read_again() if self._has_emitted else None
+
+    def _state_to_read_again(self) -> dict[str, Any]:
         """Give a state that knows the rows that went out, and lets the next sync read them again.
 
-        None where no row went out. The window does not move: `read_to` is the saved one, or absent
-        where the next sync has to read the whole table. If other columns were read than before,
-        their fingerprint is dropped, since some rows hold them now and some do not.
+        The window does not move: `read_to` is the saved one, or absent where the next sync has to
+        read the whole table. If other columns were read than before, their fingerprint is dropped,
+        since some rows hold them now and some do not.
         """
-        if not self._has_emitted or self._plan.as_of is None:
-            return None
         saved, tracker = self._saved.state or SyncState(), self._deletions
-        can_go_on = saved.method == self._settings.method and not self._saved.problem
         fingerprint = saved.fingerprint if saved.fingerprint == self.converter.fingerprint() else ""
         return replace(
             saved,
             method=self._settings.method,
-            read_to=saved.read_to if can_go_on else None,
+            read_to=None if self._plan.is_anew else saved.read_to,
             cursor_floor=self._plan.as_of,
             fingerprint=fingerprint,
             known_ids=tracker.known_ids_after_failure() if tracker else saved.known_ids,
             recent_ids=None,
         ).to_json()
 
-    def _recent_with(self, saved: SyncState) -> RecordIdSet:
+    def _recent_with(self, saved: SyncState | None) -> RecordIdSet:
         """Give the records that the saved state and this sync would repeat."""
-        for record_id in saved.recent_ids or ():
+        for record_id in (saved and saved.recent_ids) or ():
             self._recent.add(record_id)
         return self._recent
 
-    def _track_deletions(self) -> DeletionTracker | None:
+    def _can_tell_deletions(self) -> bool:
         if not self._settings.detect_deletions:
-            return None
+            return False
         if not self.converter.layout.has_tombstones:
             LOGGER.warning(
                 "Stream %s: deletions are not detected, because the column _ab_cdc_deleted_at is "
                 "not selected; refresh the connection's schema.",
                 self.label,
             )
+            return False
+        return True
+
+    def _track_deletions(self) -> DeletionTracker | None:
+        """Go on tracking while deletions are not told: once they are again, none is lost."""
+        saved = self._saved.state
+        if not self._tells_deletions and (saved is None or saved.known_ids is None):
             return None
-        return DeletionTracker(self.label, self._settings, self._saved.state)
+        return DeletionTracker(self.label, self._settings, saved)
 
     def _without_repeated(self, page: Page) -> Page:
         """Leave out what the last sync has emitted, and note what the next one would repeat."""

@@ -57,6 +57,8 @@ ROWS_OF_ONE_ITEM = 1_000
 FIRST_PIECE_RECORDS = 10
 """Records of a scan's first item, which tells how many rows a record gives."""
 
+_ALL = WholeTable()
+
 _Result = TypeVar("_Result")
 
 
@@ -113,7 +115,14 @@ class TableScan:
         """Read records by their ids, 100 at a time; those that are gone are left out."""
         for start in range(0, len(record_ids), RECORD_IDS_PER_CALL):
             need = RecordIds(tuple(record_ids[start : start + RECORD_IDS_PER_CALL]))
-            yield self._with_restarts(lambda need=need: self._fetch_page(need))  # type: ignore[misc]  # mypy cannot infer a lambda's default
+            try:
+                yield self._with_restarts(lambda need=need: self._fetch_page(need))  # type: ignore[misc]  # mypy cannot infer a lambda's default
+            except ContractError as refused:
+                if not _is_unprocessable(refused):
+                    raise
+                left = frozenset(record_ids[start:])
+                yield self._with_restarts(lambda left=left: self._pick_records(left))  # type: ignore[misc]  # as above
+                return
 
     def sleep(self, seconds: float) -> None:
         """Wait; raises SyncAbandonedError as soon as the sync is abandoned."""
@@ -288,10 +297,15 @@ class TableScan:
         return found
 
     def _fetch_page(self, need: RecordIds) -> Page:
+        return self._pick_records(frozenset(need.ids), need)
+
+    def _pick_records(self, record_ids: frozenset[str], need: Need = _ALL) -> Page:
+        """Read records by their ids, among all of them where Airtable refuses a filter."""
         found: dict[str, RecordDict] = {}
         answered_at = None
         for answer in self._client.iter_record_pages(self._query(need)):
-            found |= {record["id"]: record for record in answer["records"]}
+            self._queue.sleep(0)  # raises once the sync is abandoned
+            found |= {one["id"]: one for one in answer["records"] if one["id"] in record_ids}
             answered_at = answer.get("answered_at")
         return Page(list(found.values()), answered_at)
 
