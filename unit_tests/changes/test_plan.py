@@ -175,7 +175,7 @@ def test_cursor_after_an_unusable_state() -> None:
     """A state that cannot be gone on from still says which cursors were emitted."""
     state = replace(STATE, method="created_time", cursor_floor=NOW + HOUR)
 
-    assert plan_from(state) == Plan(WholeTable(), NOW + HOUR + TICK)
+    assert plan_from(state) == Plan(WholeTable(), NOW + HOUR + TICK, is_anew=True)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_damage_that_leaves_the_known_ids(
 
     plan = plan_read(parsed, FACTS, SETTINGS)
 
-    assert plan == WHOLE
+    assert plan == replace(WHOLE, is_anew=level == "WARNING")
     assert told(caplog)[0] == level
     assert parsed.state is not None
     assert parsed.state.known_ids is not None

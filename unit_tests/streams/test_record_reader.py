@@ -274,15 +274,16 @@ def test_no_date() -> None:
 
 
 def test_no_date_in_the_first_sync() -> None:
-    """Without Airtable's clock the first sync knows no moment, and saves no state."""
+    """Without Airtable's clock the first sync knows no moment; the next one reads all again."""
     synced = Synced(None, None, [a_page("recA")])
 
-    assert (synced.emitted, synced.cursors, synced.saved) == (["recA"], {None}, None)
+    assert (synced.emitted, synced.cursors) == (["recA"], {None})
+    assert not {"read_to", "cursor_floor"} & set(synced.saved)
 
 
 def test_no_date_after_an_unusable_state() -> None:
-    """Without a clock, a state of no use leaves nothing to go on from."""
-    assert Synced({"version": 7}, None, [a_page("recA")]).saved is None
+    """Without a clock, a state of no use leaves no moment to go on from."""
+    assert "read_to" not in Synced({"version": 7}, None, [a_page("recA")]).saved
 
 
 def test_no_date_keeps_a_changed_schema_in_mind() -> None:
@@ -792,10 +793,10 @@ def test_table_that_shrank(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_state_when_tracking_is_switched_off() -> None:
-    """Ids that are of no use any more are not kept."""
-    state = Synced(a_first_sync(settings=TRACKING), TEN, [a_page()]).saved
+    """Known ids stay while deletions are not told, so none is lost once they are told again."""
+    synced = Synced(a_first_sync(settings=TRACKING), TEN, [a_page("recC")])
 
-    assert not {"known_ids", "last_sweep"} & set(state)
+    assert synced.known == {"recA", "recB", "recC"}
 
 
 @pytest.mark.parametrize("is_first", [True, False])
@@ -807,7 +808,8 @@ def test_column_of_deletions_that_is_not_selected(
 
     synced = Synced(saved, NINE + DAY, [a_page()], settings=TRACKING, stream=a_stream())
 
-    assert (synced.rows(), synced.known, len(synced.formulas)) == ([], None, 1)
+    known = None if is_first else {"recA", "recB"}
+    assert (synced.rows(), synced.known, len(synced.formulas)) == ([], known, 1)
     assert "the column _ab_cdc_deleted_at is not selected" in caplog.text
     assert "refresh the connection's schema" in caplog.text
 
