@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airbyte_cdk.models import (
     AirbyteStateMessage,
     AirbyteStateMessageSerializer,
-    AirbyteStateType,
     ConfiguredAirbyteCatalog,
     ConfiguredAirbyteCatalogSerializer,
 )
@@ -63,7 +62,7 @@ def read_state(path: str | None) -> list[AirbyteStateMessage]:
         name = descriptor.get("name") if isinstance(descriptor, dict) else None
         facts = {"option": "--state", "stream": name or f"number {place + 1}"}
         message = _load(AirbyteStateMessageSerializer, state, facts)
-        if message.type is AirbyteStateType.STREAM and message.stream is None:
+        if message.stream is None and message.global_ is None:
             raise InvalidFileError(**facts, reason="the state has no stream")
         messages.append(message)
     return messages
@@ -71,7 +70,7 @@ def read_state(path: str | None) -> list[AirbyteStateMessage]:
 
 def _read_json(path: str, option: str) -> Any:  # noqa: ANN401 - any JSON
     try:
-        return json.loads(Path(path).read_text("utf-8"))
+        return json.loads(Path(path).read_text("utf-8-sig"))
     except OSError as failure:
         raise InvalidFileError(
             option=option, reason=f"the file cannot be read: {failure.strerror}"
@@ -90,7 +89,7 @@ def _load(serializer: Serializer[_Message], message: object, facts: dict[str, An
     try:
         return serializer.load(message)
     except SchemaValidationError as invalid:
-        # Where it is wrong, not what stands there.
+        # Name the place, not the value, which may be a secret.
         places = sorted({error.instance_path.rpartition("/")[2] for error in invalid.errors})
         named = ", ".join(place for place in places if place) or "its form"
         raise InvalidFileError(**facts, reason=f"{named} cannot be used") from None

@@ -129,7 +129,7 @@ def _end_at(signals: Collection[signal.Signals]) -> None:
     bound.start()
     # The log's handler writes out what is buffered by then.
     LOGGER.info(
-        "Told to end (%s): ending now. The next sync reads streams without a state again.",
+        "Told to end (%s): the sync ends now. The next one reads streams without a state again.",
         received.name,
     )
     # All output goes through this buffer, line by line: whoever has its lock stands between lines.
@@ -140,7 +140,8 @@ def _end_at(signals: Collection[signal.Signals]) -> None:
 def _end_by(received: signal.Signals) -> None:
     """End the process by the signal itself, so that its sender sees that it worked.
 
-    A signal of its own does not end the first process of a container; its exit code tells.
+    The first process of a container ignores a signal that it sends itself, so it exits with the
+    signal's code.
     """
     if os.getpid() != _FIRST_PROCESS:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {received})

@@ -1,4 +1,4 @@
-"""The moment that a read is of, by two clocks of which one may be wrong."""
+"""The moment of a read: Airtable's clock, checked against this machine's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Clock:
     """Takes Airtable's clock, but never one far ahead of this machine's.
 
     A moment that is too late would hide edits from every later sync. One that is too early only
-    has the next sync read some records again. So where the two disagree, this machine's clock
+    makes the next sync read some records again. So where the two disagree, this machine's clock
     counts without the tolerance: a look-back may be shorter.
     """
 

@@ -1,6 +1,6 @@
 """Deletions, found by comparing the ids that the destination has with those in the table.
 
-Airtable says nothing of a record that is gone. A state holds the ids of what was emitted; a sweep
+Airtable does not report deleted records. A state holds the ids of what was emitted; a sweep
 lists the ids that are there, and what is missing gets a tombstone.
 """
 
@@ -67,7 +67,7 @@ class DeletionTracker:
     def compare(self, listing: IdListing, now: datetime) -> list[str]:
         """Find the records that are gone, and give those that no sync has seen.
 
-        A record comes unseen when it was restored, imported or synced without an edit. A scan of
+        A record is unseen if it was restored, imported or synced without an edit. A scan of
         the whole table stands for a sweep; else one is made when it is due.
         """
         present = listing.whole_listing
@@ -77,7 +77,7 @@ class DeletionTracker:
         if present is None:
             return []
         self.untracked_records = None
-        known = present if self._known is None else self._known
+        known = RecordIdSet() if self._known is None else self._known
         gone = {one for ids in (known, self._emitted) for one in ids if one not in present}
         if self._needs_confirmation(gone, known):
             listed = listing.list_ids(again=True)
@@ -91,12 +91,15 @@ class DeletionTracker:
                     len(known),
                 )
                 return []
-        self.last_sweep = now
-        self._gone = sorted(gone)
+        is_first, self.last_sweep = self.last_sweep is None, now
+        self._gone, self._known = sorted(gone), known
         unseen = (one for one in present if one not in known and one not in self._emitted)
-        # Where no ids were known, those of the table are: the destination got them before.
-        self._known = known
-        return sorted(unseen)
+        if not is_first:
+            return sorted(unseen)
+        # Before the first comparison, few ids or none are known, and the destination has them all.
+        for record_id in unseen:
+            known.add(record_id)
+        return []
 
     def take_gone(self) -> list[str]:
         """Give the records that are gone, each once; the tracker forgets them."""

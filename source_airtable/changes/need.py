@@ -46,7 +46,7 @@ class ChangedSince:
 
         A record that was never edited may have a blank modified time. The time of creation counts
         too, so such a record is not lost. A record for which the filter is an error is picked:
-        Airtable would leave it out without a word. Airtable compares whole seconds, strictly.
+        Airtable would silently leave it out. Airtable compares whole seconds, strictly.
         """
         since = f"DATETIME_PARSE('{to_utc_text(self.moment)}')"
         created = f"IS_AFTER(CREATED_TIME(),{since})"
@@ -77,7 +77,7 @@ Need = WholeTable | ChangedSince | RecordIds
 class FilterProof:
     """Watches the records that a filter returns, and knows when Airtable ignores the filter.
 
-    A record proves that when every time it shows is before the filter's moment. Without a field
+    A record proves this if all of its times are before the filter's moment. Without a field
     that shows the last modified time, only the method `created_time` can be proven.
     """
 

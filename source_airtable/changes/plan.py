@@ -90,7 +90,7 @@ def _edge_of_window(state: SyncState, settings: IncrementalSettings) -> datetime
 
 def _why_unusable(state: SyncState, facts: TableFacts, settings: IncrementalSettings) -> str | None:
     if state.method != settings.method:
-        return f"the saved state is of the method {state.method}"
+        return f"the saved state comes from the method {state.method}"
     now = facts.now
     if now is not None and state.read_to is not None and state.read_to > now + MOST_CLOCK_SKEW:
         return "the saved state is from the future"

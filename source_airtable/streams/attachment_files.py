@@ -104,7 +104,7 @@ class AttachmentFileReader(AttachmentReader):
         self._failed: Counter[str] = Counter()
 
     def rows(self, page: Page) -> list[Row]:
-        """Put the rows by, and emit none yet."""
+        """Write the rows to disk; `finish` emits them."""
         for row in iter_attachments(self.table, page):
             self._rows.write(orjson.dumps(row) + b"\n")
         return []

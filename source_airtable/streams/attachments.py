@@ -16,7 +16,7 @@ from source_airtable.streams.account_stream import (
     AccountTablesStream,
     described,
 )
-from source_airtable.streams.cell_items import fields_of_type, iter_cells
+from source_airtable.streams.cell_items import fields_of_type, fields_to_ask_for, iter_cells
 from source_airtable.streams.stream import Fields, Reader
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class AttachmentReader(Reader):
     @property
     def fields(self) -> Fields:  # type: ignore[override]  # the table's present ones
         """The fields of attachments."""
-        return Fields(tuple(fields_of_type(self.table, ATTACHMENTS_TYPE)))
+        return fields_to_ask_for(self.table, fields_of_type(self.table, ATTACHMENTS_TYPE))
 
     def rows(self, page: Page) -> list[Row]:
         """Make one row for each attachment."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from source_airtable.streams.stream import Fields
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -15,6 +17,14 @@ if TYPE_CHECKING:
 def fields_of_type(table: TableSchema, field_type: str) -> dict[FieldId, FieldDict]:
     """Give the fields of a type, by id."""
     return {field["id"]: field for field in table.fields if field["type"] == field_type}
+
+
+def fields_to_ask_for(table: TableSchema, fields: Iterable[FieldId]) -> Fields:
+    """Ask for these fields; for the primary one if all of them were deleted during the scan."""
+    field_ids = tuple(fields)
+    if not field_ids and table.primary_field_id:
+        return Fields((table.primary_field_id,))
+    return Fields(field_ids)
 
 
 def iter_cells(

@@ -154,7 +154,7 @@ class CommentReader(Reader):
             if comments is None:
                 del self._counts[record_id]
                 continue
-            # What was listed, not what was counted: a comment may have gone in between.
+            # Save the listed number: a comment may have been deleted since the count.
             self._counts[record_id] = len(comments)
             self._has_emitted = self._has_emitted or bool(comments)
             yield [self._to_row(record_id, comment) for comment in comments]
@@ -202,10 +202,10 @@ class CommentReader(Reader):
         return is_over(self._every, self._last_full_list, self._now)
 
     def _list_comments(self, record_id: str) -> list[CommentDict] | None:
-        """List a record's comments; None of one that was deleted since the scan.
+        """List a record's comments; None if the record was deleted since the scan.
 
         Raises MissingScopeError where the token may read the record, but not its comments, and
-        AccessDeniedError where it may read the table no more.
+        AccessDeniedError where it cannot read the table any more.
         """
         key = self.table.key
         try:

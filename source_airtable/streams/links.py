@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from source_airtable.schema.field_types import TEXT
 from source_airtable.streams.account_stream import CELL_ID, AccountTablesStream, described
-from source_airtable.streams.cell_items import fields_of_type, iter_cells
+from source_airtable.streams.cell_items import fields_of_type, fields_to_ask_for, iter_cells
 from source_airtable.streams.stream import Fields, Reader
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class LinkReader(Reader):
     @property
     def fields(self) -> Fields:  # type: ignore[override]  # the table's present ones
         """The fields of links."""
-        return Fields(tuple(self._link_fields))
+        return fields_to_ask_for(self.table, self._link_fields)
 
     def rows(self, page: Page) -> list[Row]:
         """Make one row for each linked record."""

@@ -135,6 +135,8 @@ class IncrementalRecordReader(RecordReader):
         """The records that the next sync's look-back will bring again."""
         self._recent_from = ""
         """The time of creation from which on they do; empty, for all, where no moment is known."""
+        self._fingerprint = ""
+        """What all rows of this read were made of."""
         self._was_whole = False
         self._has_emitted = False
 
@@ -143,7 +145,8 @@ class IncrementalRecordReader(RecordReader):
         self._now = as_of
         columns = self.converter.columns
         volatile = why_volatile(self.table, (column.field["id"] for column in columns))
-        facts = TableFacts(self.label, self.converter.fingerprint(), volatile, as_of)
+        self._fingerprint = self.converter.fingerprint()
+        facts = TableFacts(self.label, self._fingerprint, volatile, as_of)
         self._plan = plan_read(self._saved, facts, self._settings)
         super().start(self._plan.as_of)
         if self._settings.method == "created_time":
@@ -155,14 +158,22 @@ class IncrementalRecordReader(RecordReader):
                 self._repeated = state.recent_ids
         return self._plan.need
 
+    def follow(self, table: TableSchema) -> None:
+        """Compile the table anew; the next sync reads again what else changed in it."""
+        super().follow(table)
+        before = set(self._fingerprint.split())
+        parts = self.converter.fingerprint().split()
+        self._fingerprint = " ".join(part for part in parts if part in before)
+
     def rows(self, page: Page) -> list[Row]:
         """Convert the records of a page that the last sync has not emitted."""
         if self._settings.method == "created_time":
             page = self._without_repeated(page)
+        rows = super().rows(page)
         if self._deletions is not None:
             self._deletions.note_emitted(record["id"] for record in page.records)
-        self._has_emitted = self._has_emitted or bool(page.records)
-        return super().rows(page)
+        self._has_emitted = self._has_emitted or bool(rows)
+        return rows
 
     def finish(self, scan: ReaderScan) -> Iterator[list[Row]]:
         """Emit the records that no sync has seen, and a tombstone for each one that is gone."""
@@ -172,7 +183,7 @@ class IncrementalRecordReader(RecordReader):
             unseen = tracker.compare(scan, self._now)
             if unseen:
                 LOGGER.info(
-                    "Stream %s: %d records are there that no sync has seen; reading them.",
+                    "Stream %s: found %d records that no sync has emitted; reading them.",
                     self.label,
                     len(unseen),
                 )
@@ -209,7 +220,7 @@ class IncrementalRecordReader(RecordReader):
             read_to=now,
             cursor_floor=self._plan.as_of,
             last_full_scan=now if self._was_whole else last_full_scan,
-            fingerprint=self.converter.fingerprint(),
+            fingerprint=self._fingerprint,
             last_sweep=tracker.last_sweep if tracker else None,
             known_ids=known,
             untracked_records=tracker.untracked_records if tracker else None,
@@ -229,7 +240,7 @@ class IncrementalRecordReader(RecordReader):
         since some rows hold them now and some do not.
         """
         saved, tracker = self._saved.state or SyncState(), self._deletions
-        fingerprint = saved.fingerprint if saved.fingerprint == self.converter.fingerprint() else ""
+        fingerprint = saved.fingerprint if saved.fingerprint == self._fingerprint else ""
         return replace(
             saved,
             method=self._settings.method,

@@ -1,1 +1,1 @@
-"""How a sync runs: each table is scanned by a worker, and the main thread tells Airbyte."""
+"""Runs a sync: workers scan tables, and the main thread writes the messages."""

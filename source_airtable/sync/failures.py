@@ -1,4 +1,4 @@
-"""Why streams fail, in the order in which Airbyte is told.
+"""Failures of streams, in the order in which their traces go out.
 
 The platform takes the first failure that it sees as the sync's. So what a later sync may cure goes
 out at once, what a person must mend waits for the end, and missing tables come last.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("airbyte.source_airtable")
 
-_HOPEFUL_FIRST = (
+_PASSING_FIRST = (
     FailureType.transient_error,
     FailureType.system_error,
     FailureType.config_error,
@@ -30,7 +30,7 @@ _HOPEFUL_FIRST = (
 
 
 class Failures:
-    """Collects the failures of streams, and says which of them Airbyte is told when."""
+    """Collects failures, and decides when each trace goes out."""
 
     def __init__(self, *, may_miss_tables: bool) -> None:
         self._may_miss_tables = may_miss_tables
@@ -39,20 +39,21 @@ class Failures:
         self._last: list[AirbyteMessage] = []
 
     def skips(self, failure: Exception) -> bool:
-        """Tell whether the settings allow to go on without what is missing."""
+        """Tell whether the settings allow skipping what is missing."""
         return self._may_miss_tables and is_gone(failure)
 
     def note(self, stream_name: str, failure: Exception) -> Iterator[AirbyteMessage]:
         """Note why a stream fails, and emit its trace now or keep it for the end.
 
-        Several tables of a stream may fail for the same reason, which is told once; a table or
-        base that is gone is another one each time.
+        Tables that fail with the same kind of error share one trace. A table or base that is gone
+        has its own.
         """
         traced = _as_traced(failure)
         noted = self._by_stream.setdefault(stream_name, [])
         is_repeated = not is_gone(traced) and any(type(one) is type(traced) for one in noted)
         noted.append(traced)
         if is_repeated:
+            LOGGER.warning("Stream %s failed for another table too: %s", stream_name, traced)
             return
         message = traced.as_sanitized_airbyte_message(StreamDescriptor(name=stream_name))
         if isinstance(traced, TableNotFoundError):
@@ -76,7 +77,7 @@ class Failures:
             message=f"{len(self._by_stream)} of {stream_count} streams failed: "
             f"{', '.join(self._by_stream)}. Each one's own message above says why.",
             internal_message="streams failed",
-            failure_type=next(kind for kind in _HOPEFUL_FIRST if kind in kinds),
+            failure_type=next(kind for kind in _PASSING_FIRST if kind in kinds),
         )
 
 

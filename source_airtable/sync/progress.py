@@ -1,4 +1,4 @@
-"""What Airbyte hears of a sync: records, statuses, states and failures, in this order a stream.
+"""Writes a sync's messages: for each stream its start, records, state, failures and end.
 
 Only the main thread comes here. It writes the rows of a table before it takes the end of the
 table's reader from the queue, so a state can only come after its records.
@@ -55,7 +55,7 @@ class StreamProgress:
 
     @property
     def is_over(self) -> bool:
-        """Whether its end was told."""
+        """Whether COMPLETE or INCOMPLETE went out."""
         return self.status in (AirbyteStreamStatus.COMPLETE, AirbyteStreamStatus.INCOMPLETE)
 
 
@@ -96,7 +96,7 @@ class Progress:
         yield from self._failures.late_messages()
 
     def raise_if_failed(self) -> None:
-        """Raise one error that names the streams that failed, or whose end was not told."""
+        """Raise one error that names the streams that failed, or that did not end."""
         self._failures.raise_if_any(self._plan.stream_count)
         lost = [name for name, progress in self._streams.items() if not progress.is_over]
         if lost:
@@ -118,11 +118,11 @@ class Progress:
             yield to_status_message(descriptor, AirbyteStreamStatus.INCOMPLETE)
 
     def _write_rows_without_table(self) -> Iterator[AirbyteMessage]:
-        """Write the streams that read no table, and end those of which no table is left."""
+        """Write the streams that read no table, and end those without a table."""
         for progress in self._streams.values():
             if progress.open_tables:
                 continue
-            for rows in progress.planned.stream.rows():
+            for rows in _rows_or_failure(progress):
                 yield from self._write(progress, rows)
             yield from self._end_stream(progress)
 
@@ -190,6 +190,13 @@ class Progress:
     def _set_status(self, progress: StreamProgress, status: AirbyteStreamStatus) -> AirbyteMessage:
         progress.status = status
         return to_status_message(progress.descriptor, status)
+
+
+def _rows_or_failure(progress: StreamProgress) -> Iterator[list[Row]]:
+    try:
+        yield from progress.planned.stream.rows()
+    except Exception as failure:  # noqa: BLE001 - the other streams go on
+        progress.failures.append(failure)
 
 
 def _warn_of_skipped(stream_name: str, error: Exception) -> None:

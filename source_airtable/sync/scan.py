@@ -63,7 +63,7 @@ _Result = TypeVar("_Result")
 
 
 class TableScan:
-    """Reads one table for one need, and tells each reader's end."""
+    """Reads one table for one need, and reports the end of each reader."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class TableScan:
         self.need = need
         self.whole_listing: RecordIdSet | None = None
         self._readers = list(readers)
-        """The readers whose end is not told yet."""
+        """The readers that have not ended."""
         self._client = client
         self._queue = queue
         self._emitted = RecordIdSet()
@@ -249,6 +249,8 @@ class TableScan:
                     self._queue.put(PageRows([(reader.stream_name, piece)], permit))
         except SyncAbandonedError:
             raise
+        except AccessDeniedError as denied:
+            failure = explain_denial(self._client, self.table, denied)
         except Exception as error:  # noqa: BLE001 - the other readers go on
             failure = error
         self._end(reader, failure)

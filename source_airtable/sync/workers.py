@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING
 
 from source_airtable.changes.clock import Clock
@@ -11,7 +10,7 @@ from source_airtable.sync.page_queue import ReaderFinished, SyncAbandonedError
 from source_airtable.sync.scan import TableScan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from concurrent.futures import Future
 
     from source_airtable.api.client import AirtableClient
@@ -35,7 +34,8 @@ class Workers:
         """Start reading tables, in this order."""
         self._open_readers = sum(len(read.streams) for read in reads)
         for read in reads:
-            self._submit(partial(self._read_table, read))
+            future = self._executor.submit(self._read_table, read)
+            future.add_done_callback(self._pass_on_failure)
 
     def iter_items(self) -> Iterator[Item]:
         """Emit rows and ends until every reader has ended."""
@@ -48,9 +48,6 @@ class Workers:
         """Have workers that still read end soon; nobody waits for them here."""
         self._queue.abandon()
         self._executor.shutdown(wait=False, cancel_futures=True)
-
-    def _submit(self, work: Callable[[], None]) -> None:
-        self._executor.submit(work).add_done_callback(self._pass_on_failure)
 
     def _pass_on_failure(self, future: Future[None]) -> None:
         """Have the main thread raise what no worker handles, rather than wait for ever."""
@@ -73,11 +70,5 @@ class Workers:
             except Exception as failure:  # noqa: BLE001, PERF203 - the other streams go on
                 name = planned.stream.name
                 self._queue.put(ReaderFinished(name, read.table.key, error=failure))
-        scans = [
-            TableScan(read.table, need, readers, self._client, self._queue)
-            for need, readers in by_need.items()
-        ]
-        for scan in scans[1:]:
-            self._submit(scan.run)
-        for scan in scans[:1]:
-            scan.run()
+        for need, readers in by_need.items():
+            TableScan(read.table, need, readers, self._client, self._queue).run()

@@ -73,13 +73,13 @@ def told(caplog: pytest.LogCaptureFixture) -> tuple[str, str]:
         pytest.param(
             {**SAVED, "method": "created_time"},
             NOW,
-            "the saved state is of the method created_time",
+            "the saved state comes from the method created_time",
             id="other method",
         ),
         pytest.param(
             {**SAVED, "method": "webhooks"},
             None,
-            "the saved state is of the method webhooks",
+            "the saved state comes from the method webhooks",
             id="unknown method",
         ),
         pytest.param(

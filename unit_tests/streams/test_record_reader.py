@@ -629,7 +629,7 @@ def test_unseen_records_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     page = a_page("recA", "recB", "recC")
     Synced(saved, NINE + DAY, [], [page], [a_page("recC")], settings=TRACKING)
 
-    assert "Stream contacts: 1 records are there that no sync has seen; reading them." in (
+    assert "Stream contacts: found 1 records that no sync has emitted; reading them." in (
         caplog.messages
     )
 
