@@ -718,7 +718,7 @@ class Syncing(RuleBasedStateMachine):
             people.edit(LOG, 1)
         elif story == "restored field":
             people.add_field(table, is_computed=True)
-            deed = (table, 4, "drop_field", table, -1)
+            deed = (table, 2, "drop_field", table, -1)
             self.run_sync(Circumstances(page_size=1, deeds=(deed,)))
             people.restore_field()
         elif story == "hidden":
