@@ -104,6 +104,8 @@ class People:
         self.trash: dict[str, list[Json]] = {LOG: [], TASKS: []}
         self.unseen: dict[str, dict[str, int]] = {LOG: {}, TASKS: {}}
         """Records whose latest change moved no time, with the deed's number."""
+        self.edits_show = True
+        """Whether every sync looks for edits, so that one shows a record that was restored."""
         self.kinds = {make_id("sel", "stateful", number): f"kind {number}" for number in range(2)}
         self.factor = 2
         self.loose_is_text = False
@@ -136,7 +138,8 @@ class People:
         if record_id:
             cells = self._user_cells(table, record_id, pick)
             self.admin.edit_record(BASE, table, record_id, cells)
-            self.unseen[table].pop(record_id, None)
+            if self.edits_show:
+                self.unseen[table].pop(record_id, None)
             self._follow_links(table)
 
     def delete(self, table: str, pick: int) -> None:
@@ -580,6 +583,7 @@ class Syncing(RuleBasedStateMachine):
     ) -> None:
         """Draw the settings, and what Airtable makes of blank times."""
         self.options = incremental
+        self.people.edits_show = incremental["method"] == "last_modified"
         self.deselected = deselected
         self.connector = InProcess(
             {
@@ -636,6 +640,7 @@ class Syncing(RuleBasedStateMachine):
         """Change how changes are found, or whether deletions are."""
         TALLY["steps"] += 1
         if toggle == "method":
+            self.people.edits_show = False
             is_edited = self.options["method"] == "last_modified"
             self.options["method"] = "created_time" if is_edited else "last_modified"
         else:
@@ -718,7 +723,7 @@ class Syncing(RuleBasedStateMachine):
             people.edit(LOG, 1)
         elif story == "restored field":
             people.add_field(table, is_computed=True)
-            deed = (table, 4, "drop_field", table, -1)
+            deed = (table, 2, "drop_field", table, -1)
             self.run_sync(Circumstances(page_size=1, deeds=(deed,)))
             people.restore_field()
         elif story == "hidden":

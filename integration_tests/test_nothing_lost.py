@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 DELETED: Final = 5
 FORBIDDEN: Final[Message] = {"status": 403, "times": None}
+AFTER_SYNTHETIC: Final = "2023-11-15T02:00:00.000Z"
+"""Some hours after the first generated records were created."""
 YEAR_9999: Final = 253_402_300_000
 
 
@@ -348,6 +350,7 @@ def test_created_time_repeats_no_record() -> None:
     figures = "bases=1,tables=1,records=10050,fields=1"
     incremental = {"method": "created_time", "lookback_minutes": 525_600}
     with SimulatorProcess("--synthetic", figures, "--no-limits") as running:
+        running.admin.set_clock(AFTER_SYNTHETIC)
         config = {**a_config(running.token), "incremental": incremental}
         connector = Connector(running.url, config)
         (stream,) = connector.discover()
