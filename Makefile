@@ -52,6 +52,8 @@ bench: $(STAMPS)/test  ## Measure speed and memory; ARGS goes to scripts/bench.p
 soak: $(STAMPS)/test  ## Sync for ten minutes amid random faults, and compare; ARGS="--minutes 2".
 	@$(BIN)/python -m scripts.soak $(ARGS)
 
+# The image's own time is that of its source, so that a second build gives the same one.
+image: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
 image:  ## Build the container image (IMAGE, BASE_IMAGE).
 	docker build --network=host --build-arg BASE_IMAGE=$(BASE_IMAGE) --tag $(IMAGE) .
 

@@ -41,14 +41,25 @@ def test_metadata_is_what_airbyte_accepts(metadata: dict[str, Any]) -> None:
     [
         ("pyproject.toml", r'^version = "(.+)"'),
         ("CHANGELOG.md", r"^## \[(\d.+?)\]"),
-        ("Dockerfile", r"^LABEL io\.airbyte\.version=(\S+)"),
+        ("Dockerfile", r"^LABEL .*\n +io\.airbyte\.version=(\S+)"),
+        ("Dockerfile", r"^ +org\.opencontainers\.image\.version=(\S+)"),
     ],
 )
 def test_version_is_the_same_everywhere(
     metadata: dict[str, Any], file_name: str, pattern: str
 ) -> None:
-    """The image's tag, the package, the changelog's top entry and the image's label agree."""
+    """The image's tag, the package, the changelog's top entry and the image's labels agree."""
     assert first_match(pattern, file_name) == metadata["data"]["dockerImageTag"]
+
+
+@pytest.mark.parametrize(
+    ("label", "key"), [("title", "name"), ("description", "description"), ("licenses", "license")]
+)
+def test_label_is_the_packages(label: str, key: str) -> None:
+    """The image's labels by OCI's keys say what the package says of itself."""
+    labelled = first_match(rf"^ +org\.opencontainers\.image\.{label}=(.+?) ?\\?$", "Dockerfile")
+
+    assert labelled.strip('"') == first_match(rf'^{key} = "(.+)"', "pyproject.toml")
 
 
 def test_release_date_is_the_changelogs(metadata: dict[str, Any]) -> None:
