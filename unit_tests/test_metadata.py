@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+FLOOR_SECONDS = 10_800
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +71,24 @@ def test_release_date_is_the_changelogs(metadata: dict[str, Any]) -> None:
 
 
 def test_base_image_is_the_dockerfiles(metadata: dict[str, Any]) -> None:
-    """The base image that the metadata names is the one that is built on."""
+    """The base image that the metadata pins by its digest is the one that is built on."""
     base_image = first_match(r"^ARG BASE_IMAGE=(\S+)", "Dockerfile")
+    pinned = metadata["data"]["connectorBuildOptions"]["baseImage"]
 
-    assert base_image == metadata["data"]["connectorBuildOptions"]["baseImage"]
+    assert re.fullmatch(re.escape(base_image) + "@sha256:[0-9a-f]{64}", pinned)
+
+
+def test_documentation_is_not_another_connectors(metadata: dict[str, Any]) -> None:
+    """The form and the metadata link to one page, and not to the page of Airbyte's connector."""
+    url = metadata["data"]["documentationUrl"]
+
+    assert url == first_match(r'"documentationUrl": "(.+)"', "source_airtable/spec.json")
+    assert "docs.airbyte.com/integrations" not in url
+
+
+def test_metadata_claims_nothing_that_the_platform_ignores(metadata: dict[str, Any]) -> None:
+    """The longest silence is the platform's default: it does not go below 10,800 seconds."""
+    assert metadata["data"].get("maxSecondsBetweenMessages", FLOOR_SECONDS) >= FLOOR_SECONDS
 
 
 def test_readme_names_the_definition_id(metadata: dict[str, Any]) -> None:
