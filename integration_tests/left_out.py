@@ -22,14 +22,17 @@ LEFT_OUT: Final = frozenset(
 
 
 class LeftOutPackages(MetaPathFinder):
-    """Finds nothing, and lets nobody else find a module that only packages left out would bring."""
+    """Finds nothing, and lets nobody else find a module that a package left out would bring.
+
+    A namespace such as `google` is hidden whole, whoever else has a part in it.
+    """
 
     def __init__(self) -> None:
         """Collect the top-level modules of the packages."""
         self._modules = {
             module
             for module, packages in packages_distributions().items()
-            if {_normalized(package) for package in packages} <= LEFT_OUT
+            if {_normalized(package) for package in packages} & LEFT_OUT
         }
 
     def find_spec(
