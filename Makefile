@@ -4,6 +4,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
+# Airbyte's checks ask for packages in versions that ours exclude.
+REGISTRY := $(VENV)/registry
 IMAGE ?= source-airtable:dev
 BASE_IMAGE ?= docker.io/airbyte/python-connector-base:4.0.0
 
@@ -23,10 +25,11 @@ INSTALL_LOCKED = $(PIP_INSTALL) --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: bench check clean docs fix help image image-test live-test lock soak sync test
+.PHONY: bench check clean docs fix help image image-test live-test lock pictures registry-check \
+  soak sync test
 
 help:  ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 sync: $(STAMPS)/sync  ## Copy Airtable (AIRTABLE_TOKEN, else a sample base) into airtable.duckdb.
 	@$(BIN)/python -m scripts.sync_to_duckdb
@@ -43,8 +46,11 @@ fix: $(STAMPS)/check  ## Format, and repair what ruff can repair.
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: $(STAMPS)/test  ## Write the parts of README.md and docs that repeat code.
+docs: $(STAMPS)/test  ## Write the parts of docs that repeat code, the form's picture too.
 	@$(BIN)/python -m scripts.generate_docs
+
+pictures: $(STAMPS)/sync docs  ## Draw docs/images anew, the terminal of a real sync among them.
+	@$(BIN)/python -m scripts.draw_sync
 
 bench: $(STAMPS)/test  ## Measure speed and memory; ARGS goes to scripts/bench.py.
 	@$(BIN)/python -m scripts.bench $(ARGS)
@@ -52,6 +58,8 @@ bench: $(STAMPS)/test  ## Measure speed and memory; ARGS goes to scripts/bench.p
 soak: $(STAMPS)/test  ## Sync for ten minutes amid random faults, and compare; ARGS="--minutes 2".
 	@$(BIN)/python -m scripts.soak $(ARGS)
 
+# The image's own time is that of its source, so that a second build gives the same one.
+image: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
 image:  ## Build the container image (IMAGE, BASE_IMAGE).
 	docker build --network=host --build-arg BASE_IMAGE=$(BASE_IMAGE) --tag $(IMAGE) .
 
@@ -59,6 +67,9 @@ image-test: $(STAMPS)/test  ## Run the built image's tests, the standard ones to
 	@CONNECTOR_IMAGE=$(IMAGE) BASE_IMAGE=$(BASE_IMAGE) \
 	  $(BIN)/python -m pytest -m image_tests -s \
 	  integration_tests/test_image.py integration_tests/test_acceptance.py $(ARGS)
+
+registry-check: $(STAMPS)/registry  ## Run the checks of Airbyte's registry (CONTRIBUTING.md).
+	@$(REGISTRY)/bin/python -W ignore -m scripts.registry_check
 
 live-test: $(STAMPS)/test  ## Ask a real account what Airtable does not document (CONTRIBUTING.md).
 	@$(BIN)/python -m pytest -m requires_creds integration_tests/test_live.py $(ARGS)
@@ -96,6 +107,15 @@ $(STAMPS)/test: requirements/test.txt $(STAMPS)/package
 $(STAMPS)/check: requirements/check.txt $(STAMPS)/test
 	@echo "installing requirements/check.txt (once)"
 	@$(INSTALL_LOCKED) requirements/check.txt
+	@touch $@
+
+$(STAMPS)/registry: requirements/registry.in $(STAMPS)/check
+	@$(BIN)/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || { \
+	  echo "make registry-check needs Python 3.11 or 3.12; $(VENV) has $$($(BIN)/python --version)." >&2; \
+	  exit 1; }
+	@echo "installing requirements/registry.in (once)"
+	@$(BIN)/python -m venv --clear --without-pip $(REGISTRY)
+	@$(BIN)/uv pip install --quiet --no-config --python $(REGISTRY)/bin/python -r requirements/registry.in
 	@touch $@
 
 $(STAMPS)/sync: requirements/sync.txt $(STAMPS)/package

@@ -45,10 +45,16 @@ def options_of(folder: Path | None = None, api_url: str | None = None) -> tuple[
 
 
 def run_connector(
-    *arguments: str, folder: Path | None = None, api_url: str | None = None
+    *arguments: str,
+    folder: Path | None = None,
+    api_url: str | None = None,
+    more: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command of the connector in a confined container, the folder mounted as ``/config``."""
-    return docker("run", *options_of(folder, api_url), IMAGE, *arguments)
+    """Run a command of the connector in a confined container, the folder mounted as ``/config``.
+
+    more: options of Docker's that replace or join those of every confined container.
+    """
+    return docker("run", *options_of(folder, api_url), *more, IMAGE, *arguments)
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from integration_tests.fast_clock import (
     quicken,
     shorten_read_timeout,
 )
+from integration_tests.left_out import hide_left_out_packages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -147,6 +148,7 @@ def import_connector() -> Callable[[], None]:
     factor = float(os.environ.get(FACTOR_VARIABLE, DEFAULT_FACTOR))
     if factor != REAL_FACTOR:
         quicken(factor)
+    hide_left_out_packages()
     # Only now: default arguments of the connector hold on to the clock they are made with.
     from source_airtable.run import run  # noqa: PLC0415 - after the clock is quickened
 

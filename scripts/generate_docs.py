@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airbyte_cdk.models import FailureType
 
+from scripts.draw_form import PICTURE, form_picture
 from source_airtable.api.error_handler import ERROR_ROWS, OTHERWISE, UNREADABLE_BODY
 from source_airtable.api.scopes import RECORDS_SCOPE, SCHEMA_SCOPE
 from source_airtable.errors import AirtableError
@@ -326,9 +327,11 @@ def _waits(row: ErrorRow) -> str:
 
 
 def main() -> None:
-    """Fill the pages in docs."""
+    """Fill the pages in docs, and draw the form."""
     for page in PAGES:
         page.write_text(fill(page.read_text(encoding="utf-8")), encoding="utf-8")
+    PICTURE.parent.mkdir(exist_ok=True)
+    PICTURE.write_text(form_picture(), encoding="utf-8")
 
 
 if __name__ == "__main__":

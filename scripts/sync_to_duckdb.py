@@ -297,9 +297,9 @@ def sync(account: Account, console: Console) -> None:
     show(console, result)
 
 
-def main() -> int:
+def main(console: Console | None = None) -> int:
     """Run one sync; the exit code is 1 where it failed for a reason a person can act on."""
-    console = Console(highlight=False)
+    console = console or Console(highlight=False)
     prepare_pyairbyte()
     try:
         account = account_in(os.environ)

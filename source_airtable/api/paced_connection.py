@@ -107,7 +107,7 @@ class PacedSession(LimiterSession):
         super().__init__(api_budget=budget)
         adapter = PacedAdapter()
         self.mount("https://", adapter)
-        self.mount("http://", adapter)
+        self.mount("http://", adapter)  # ignore-https-check
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # noqa: ANN401 - the base's
         """Send a request, and keep no slot whichever way it ends."""
