@@ -702,10 +702,7 @@ class Syncing(RuleBasedStateMachine):
 
     @rule(
         story=st.sampled_from(
-            [
-                *("restored", "short-lived", "looked up", "restored field", "other columns"),
-                *("told late", "hidden", "talked over"),
-            ]
+            ["restored", "short-lived", "looked up", "restored field", "told late"]
         ),
         table=table_ids,
     )
@@ -726,7 +723,29 @@ class Syncing(RuleBasedStateMachine):
             deed = (table, 2, "drop_field", table, -1)
             self.run_sync(Circumstances(page_size=1, deeds=(deed,)))
             people.restore_field()
-        elif story == "hidden":
+        elif story == "told late":
+            self.run_sync(Circumstances())
+            people.delete(table, 0)
+            self.set_up_anew("method")
+            self.run_sync(Circumstances())
+            self.set_up_anew("method")
+        else:
+            people.create(table, 0)
+            self.run_sync(Circumstances())
+            self.admin.advance_clock(1)
+            self.run_sync(Circumstances())
+            people.delete(table, -1)
+        self.check_settled()
+
+    @rule(
+        story=st.sampled_from(["hidden", "talked over", "other columns", "failed half way"]),
+        table=table_ids,
+    )
+    def tell_of_trouble(self, story: str, table: str) -> None:
+        """Hide the base, delete a comment before its list, fail with rows written."""
+        TALLY["steps"] += 1
+        people = self.people
+        if story == "hidden":
             self.run_sync(Circumstances())
             people.delete(table, 0)
             self.run_sync(Circumstances(refreshes_catalog=False, vanishes="base"))
@@ -746,18 +765,16 @@ class Syncing(RuleBasedStateMachine):
             self.run_sync(dead)
             people.delete(LOG, 0)
             self.deselected = {"loose"}
-        elif story == "told late":
+        elif story == "failed half way":
+            past = self.options["lookback_minutes"] * 60 + LONGEST_SKEW_SECONDS
             self.run_sync(Circumstances())
-            people.delete(table, 0)
-            self.set_up_anew("method")
-            self.run_sync(Circumstances())
-            self.set_up_anew("method")
-        else:
-            people.create(table, 0)
-            self.run_sync(Circumstances())
-            self.admin.advance_clock(1)
-            self.run_sync(Circumstances())
-            people.delete(table, -1)
+            self.admin.advance_clock(past)
+            for pick in range(3):
+                people.create(LOG, pick)
+            self.admin.advance_clock(past)
+            dead = Circumstances(fault="dead", faulty_page=2, page_size=1, commits_failed=True)
+            self.run_sync(dead)
+            people.delete(LOG, -3)
         self.check_settled()
 
     @rule()
