@@ -113,6 +113,11 @@ def fatal(action: str, outcomes: Outcomes, **details: Any) -> Fault:  # noqa: AN
     return Fault(action, details, outcomes, outcomes)
 
 
+def asked_again(action: str, outcomes: Outcomes, **details: Any) -> Fault:  # noqa: ANN401 - JSON
+    """A fault that one more request mends for a page of records, and nothing elsewhere."""
+    return Fault(action, details, outcomes | at(RECOVERS, *PAGES), outcomes, tries=2)
+
+
 def harmless(action: str, *places: Place, **details: Any) -> Fault:  # noqa: ANN401 - JSON
     """A fault that needs no further try."""
     return Fault(action, details, at(RECOVERS, *places), at(RECOVERS, *places))
@@ -145,9 +150,9 @@ NOT_IN_SCHEMA_OF_READ: Final = [place for place in Place if place is not Place.R
 FAULTS: Final[dict[str, Fault]] = {
     # Refusals. A 401 of a schema ends the whole of a read, so that it has a test of its own.
     "401": fatal("status", at(InvalidTokenError, *NOT_IN_SCHEMA_OF_READ), status=401),
-    "403": fatal("status", DENIED, status=403),
-    "404": fatal("status", DENIED | at(InvalidConfigError, Place.BASE_LIST), status=404),
-    "413": fatal("status", everywhere(ContractError), status=413),
+    "403": asked_again("status", DENIED, status=403),
+    "404": asked_again("status", DENIED | at(InvalidConfigError, Place.BASE_LIST), status=404),
+    "413": asked_again("status", everywhere(ContractError), status=413),
     "422 of an unknown type": Fault(
         "status",
         {"status": 422, "body": to_error("NEW_TYPE", CELL_MARK)},
@@ -220,10 +225,10 @@ FAULTS: Final[dict[str, Fault]] = {
     "invalid UTF-8": unavailable(5, "invalid_utf8"),
     "list in place of an object": unavailable(5, "malformed", body=[]),
     # Answers that are not as documented.
-    "page without its list": fatal(
+    "page without its list": asked_again(
         "malformed", everywhere(ContractError), body={"offset": "itr1/rec1"}
     ),
-    "record without fields": fatal(
+    "record without fields": asked_again(
         "malformed",
         at(ContractError, *PAGES, Place.RECORD),
         body={"records": [{"id": "recWithoutFields0", "createdTime": CELL_MARK}]},

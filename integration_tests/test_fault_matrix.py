@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from source_airtable.errors import AirtableError
 
 CELLS: Final = all_cells()
-CELL_COUNT: Final = 734
+CELL_COUNT: Final = 749
 PAGE_SIZE: Final = 100
 RECORDS: Final = 2 * PAGE_SIZE + 5
 """Three pages."""
