@@ -215,7 +215,7 @@ def matrix() -> Iterator[Matrix]:
 
 
 def test_number_of_cells() -> None:
-    """The matrix has as many cells as docs/migrating.md says."""
+    """A cell that is lost or added by a change of the table is noticed."""
     assert len(set(CELLS)) == CELL_COUNT
 
 
