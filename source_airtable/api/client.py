@@ -239,12 +239,11 @@ class AirtableClient:
                 headers=HEADERS,
                 **content,
             )
-        except (requests.RequestException, InvalidConfigError):
-            # The URL cannot be used. All other failures raise errors of the error handler.
+        except (requests.RequestException, ValueError, InvalidConfigError):
+            # The URL cannot be used. All other failures raise errors of the error handler. Python
+            # and urllib3 refuse some hosts of redirects with a ValueError.
             raise InvalidConfigError(
-                setting=API_URL_VARIABLE,
-                reason="no request can be sent to this address",
-                **place_of(path),
+                setting=API_URL_VARIABLE, reason=_why_no_request(self._api_root), **place_of(path)
             ) from None
         except AirtableError as error:
             error.add_facts(**place_of(path))
@@ -278,6 +277,15 @@ class OffsetGuard:
         self._seen.add(offset)
         self.offset = offset
         return True
+
+
+def _why_no_request(api_root: str) -> str:
+    """Tell an address of ours that cannot be used from one that it redirects to."""
+    try:
+        requests.Request("GET", api_root).prepare()
+    except (requests.RequestException, ValueError):
+        return "no request can be sent to this address"
+    return "no request can be sent to this address, or to the one that it redirects to"
 
 
 def _list_in(body: dict[str, Any], key: str, **facts: object) -> list[Any]:

@@ -60,6 +60,13 @@ class Permit:
         """Let the permit go along with rows."""
         self.is_passed_on = True
 
+    def keep(self, places: int) -> None:
+        """Give back the places above these."""
+        spare = max(0, self._places - places)
+        self._places -= spare
+        if spare:
+            self._queue.release(spare)
+
     def release(self) -> None:
         """Give the places back; a second call does nothing."""
         places, self._places = self._places, 0

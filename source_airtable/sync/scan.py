@@ -52,6 +52,8 @@ FIRST_RESTART_WAIT_SECONDS = 1.0
 
 BYTES_OF_ONE_PLACE = 1_000_000
 """A page of more bytes than this takes more than one place in flight."""
+FIRST_PAGE_PLACES = 3
+"""What a table's first page takes until it is there: how large it is, nobody knows before."""
 ROWS_OF_ONE_ITEM = 1_000
 """A page that gives more rows than this goes through the queue in several items."""
 FIRST_PIECE_RECORDS = 10
@@ -84,7 +86,7 @@ class TableScan:
         self._emitted = RecordIdSet()
         self._listed: RecordIdSet | None = None
         self._restarts = 0
-        self._places = 1
+        self._places = FIRST_PAGE_PLACES
         self._piece_records = FIRST_PIECE_RECORDS
 
     def run(self) -> None:
@@ -172,6 +174,7 @@ class TableScan:
         try:
             answer = next(pages, None)
             if answer is not None:
+                permit.keep(_places_of(answer.get("size_bytes", 0)))
                 proof.look_at(answer["records"])
                 self._deliver(answer, permit)
             return answer is not None
@@ -225,8 +228,7 @@ class TableScan:
             self._queue.put(PageRows(rows, permit if is_last else None))
             self._piece_records = max(1, ROWS_OF_ONE_ITEM * len(piece) // max(1, count))
         # Pages of a table are much alike, and only a fetched one tells how large they are.
-        large = max(answer.get("size_bytes", 0) // BYTES_OF_ONE_PLACE, made // ROWS_OF_ONE_ITEM)
-        self._places = 1 + large
+        self._places = max(_places_of(answer.get("size_bytes", 0)), 1 + made // ROWS_OF_ONE_ITEM)
 
     def _rows_of(self, page: Page) -> list[tuple[str, list[Row]]]:
         """Give the rows by stream; a reader's own failure ends that reader alone."""
@@ -365,6 +367,10 @@ class TableScan:
         self.table = table
         for reader in self._readers:
             reader.follow(table)
+
+
+def _places_of(size_bytes: int) -> int:
+    return 1 + size_bytes // BYTES_OF_ONE_PLACE
 
 
 def _is_unprocessable(refused: AirtableError) -> bool:

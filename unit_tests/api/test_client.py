@@ -23,8 +23,11 @@ from source_airtable.api.rate_limit import AirtableBudget
 from source_airtable.api.wire_types import FieldId
 from source_airtable.errors import ContractError, InvalidConfigError
 from unit_tests.builders import API, BASE, NAME_FIELD, NOTES_FIELD, TABLE, TOKEN, a_page, a_record
+from unit_tests.tcp_server import TcpServer, read_head
 
 if TYPE_CHECKING:
+    import socket
+
     import requests_mock
 
     from source_airtable.config import Config
@@ -290,6 +293,25 @@ def test_refused_api_address(config: Config, monkeypatch: pytest.MonkeyPatch, ur
 
     with pytest.raises(InvalidConfigError, match="AIRTABLE_API_URL"):
         AirtableClient(build_authenticator(config, {}), AirtableBudget())
+
+
+@pytest.mark.parametrize("location", [b"http://[/", b"ftp://files.example/", b"http://a..b/"])
+def test_redirect_to_a_malformed_address(
+    config: Config, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, location: bytes
+) -> None:
+    """The error says that the address, or the one that it redirects to, cannot be used."""
+
+    def redirect(connection: socket.socket) -> None:
+        while read_head(connection):
+            moved = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: "
+            connection.sendall(moved + location + b"\r\n\r\n")
+
+    with TcpServer(redirect) as server:
+        monkeypatch.setenv(API_URL_VARIABLE, f"http://127.0.0.1:{server.port}")
+        budget = AirtableBudget(clock=clock, sleep=clock.sleep)
+        client = AirtableClient(build_authenticator(config, {}), budget)
+        with pytest.raises(InvalidConfigError, match="or to the one that it redirects to"):
+            client.list_bases()
 
 
 def test_date_is_noted(client: AirtableClient, airtable: requests_mock.Mocker) -> None:

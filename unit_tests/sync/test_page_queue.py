@@ -249,3 +249,16 @@ def test_sleep() -> None:
 
     assert worker.ends()
     assert worker.failure is None
+
+
+def test_kept_places() -> None:
+    """A permit that needs fewer places than it took gives the others back at once."""
+    queue = PageQueue(pages_in_flight=3)
+    permit = queue.acquire(3)
+
+    permit.keep(1)
+    queue.acquire(2).release()
+    permit.keep(2)
+    permit.release()
+
+    assert queue.acquire(3) is not None

@@ -19,7 +19,12 @@ from source_airtable.errors import (
 )
 from source_airtable.streams.stream import ReadRequest
 from source_airtable.sync.page_queue import PageQueue, PageRows, SyncAbandonedError
-from source_airtable.sync.scan import BYTES_OF_ONE_PLACE, ROWS_OF_ONE_ITEM, TableScan
+from source_airtable.sync.scan import (
+    BYTES_OF_ONE_PLACE,
+    FIRST_PAGE_PLACES,
+    ROWS_OF_ONE_ITEM,
+    TableScan,
+)
 from unit_tests.builders import (
     BASE,
     NAME_FIELD,
@@ -671,19 +676,19 @@ class WaitingQueue(PageQueue):
 
 def test_no_page_is_fetched_without_a_permit() -> None:
     """No more pages are fetched than the queue has permits, until one is written."""
-    client = a_client([a_page("recA"), a_page("recB"), a_page("recC")])
+    client = a_client([a_page(f"rec{number}") for number in range(FIRST_PAGE_PLACES + 1)])
     table_scan = TableScan(
         a_table_schema(),
         ToyReader("a").start(None),
         [ToyReader("a")],
         client.as_client(),
-        WaitingQueue(pages_in_flight=2),
+        WaitingQueue(pages_in_flight=FIRST_PAGE_PLACES),
     )
 
     with pytest.raises(SyncAbandonedError):
         table_scan.run()
 
-    assert len(client.calls) == 2
+    assert len(client.calls) == FIRST_PAGE_PLACES
 
 
 def test_permit_goes_with_the_last_piece() -> None:
@@ -697,12 +702,15 @@ def test_permit_goes_with_the_last_piece() -> None:
 
 
 def test_large_pages() -> None:
-    """A page of more than a megabyte takes more than one place, from the next page on."""
+    """A page of more than a megabyte takes more than one place, and so does the next one.
+
+    So does a table's first page, until it is there: nobody knows its size before.
+    """
     large = a_page("recA", size_bytes=2 * BYTES_OF_ONE_PLACE + 1)
 
     scanned = scan([large, a_page("recB"), a_page("recC")])
 
-    assert scanned.queue.places == [1, 3, 1, 1, 1]
+    assert scanned.queue.places == [FIRST_PAGE_PLACES, 3, 1, 1, 1]
     assert scanned.queue.in_flight == 0
 
 
@@ -726,7 +734,7 @@ def test_pages_that_give_many_rows() -> None:
         *(3 * ROWS_OF_ONE_ITEM,),  # the first item tells how many rows a record gives
         *(ROWS_OF_ONE_ITEM,) * 3,
     ]
-    assert scanned.queue.places == [1, 4, 4]
+    assert scanned.queue.places == [FIRST_PAGE_PLACES, 4, 4]
 
 
 def test_rows_behind_the_last_page() -> None:
