@@ -82,7 +82,8 @@ def test_entry_imports_nothing_long() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
 
-    assert ended.stdout.split() == ["gc", "source_airtable", "source_airtable.run"]
+    # Coverage has imported gc before.
+    assert set(ended.stdout.split()) - {"gc"} == {"source_airtable", "source_airtable.run"}
 
 
 def test_counts_of_states() -> None:

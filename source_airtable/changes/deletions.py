@@ -106,9 +106,8 @@ class DeletionTracker:
         gone, self._gone = self._gone, []
         if gone:
             LOGGER.info("Stream %s: %d records are deleted.", self._label, len(gone))
-            for ids in (self._known, self._emitted):
-                if ids is not None:
-                    ids.discard(gone)
+            for ids in (self._known or RecordIdSet(), self._emitted):
+                ids.discard(gone)
         return gone
 
     def known_ids_after_failure(self) -> RecordIdSet | None:

@@ -15,6 +15,7 @@ from source_airtable import __version__
 from source_airtable.api.auth import build_authenticator
 from source_airtable.api.client import (
     AIRTABLE_MAX_URL_LENGTH,
+    MOST_EMPTY_PAGES,
     AirtableClient,
     RecordQuery,
 )
@@ -293,6 +294,42 @@ def test_refused_api_address(config: Config, monkeypatch: pytest.MonkeyPatch, ur
 
     with pytest.raises(InvalidConfigError, match="AIRTABLE_API_URL"):
         AirtableClient(build_authenticator(config, {}), AirtableBudget())
+
+
+@pytest.mark.parametrize("empty", [MOST_EMPTY_PAGES, MOST_EMPTY_PAGES + 1])
+def test_empty_pages_without_end(
+    client: AirtableClient, airtable: requests_mock.Mocker, empty: int
+) -> None:
+    """A list goes on over many empty pages in a row, and ends with an error over too many."""
+    pages = [a_page(offset=f"itrA/{number}") for number in range(empty)]
+    airtable.get(RECORDS, [{"json": page} for page in (*pages, a_page("recA"))])
+
+    if empty == MOST_EMPTY_PAGES:
+        assert len(pages_of(client)) == empty + 1
+    else:
+        with pytest.raises(ContractError, match="empty pages in a row"):
+            pages_of(client)
+
+
+def test_odd_page_is_asked_for_once_more(
+    client: AirtableClient, airtable: requests_mock.Mocker
+) -> None:
+    """One refusal in the middle of a list decides nothing."""
+    odd: dict[str, Any] = {"status_code": 403, "json": {"error": "NOT_FOUND"}}
+    airtable.get(RECORDS, [{"json": a_page("recA", offset="itrA/recA")}, odd, {"json": a_page()}])
+
+    assert len(pages_of(client)) == 2
+
+
+def test_refused_query_is_not_asked_again(
+    client: AirtableClient, airtable: requests_mock.Mocker
+) -> None:
+    """A refusal of the query itself is final: asking again would change nothing."""
+    airtable.get(RECORDS, status_code=422, json={"error": {"type": "INVALID_FILTER_BY_FORMULA"}})
+
+    with pytest.raises(ContractError):
+        pages_of(client)
+    assert airtable.call_count == 1
 
 
 @pytest.mark.parametrize("location", [b"http://[/", b"ftp://files.example/", b"http://a..b/"])
