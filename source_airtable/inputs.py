@@ -10,7 +10,8 @@ from airbyte_cdk.models import (
     AirbyteStateMessage,
     AirbyteStateMessageSerializer,
     ConfiguredAirbyteCatalog,
-    ConfiguredAirbyteCatalogSerializer,
+    ConfiguredAirbyteStream,
+    ConfiguredAirbyteStreamSerializer,
 )
 from serpyco_rs import SchemaValidationError
 
@@ -33,6 +34,7 @@ def read_catalog(path: str) -> ConfiguredAirbyteCatalog:
     streams = catalog.get("streams") if isinstance(catalog, dict) else None
     if not isinstance(streams, list):
         raise InvalidFileError(option="--catalog", reason="it has no list of streams")
+    configured: list[ConfiguredAirbyteStream] = []
     for place, stream in enumerate(streams):
         name = _name_of(stream)
         facts: dict[str, Any] = {"option": "--catalog", "stream": name or f"number {place + 1}"}
@@ -40,8 +42,8 @@ def read_catalog(path: str) -> ConfiguredAirbyteCatalog:
             raise InvalidFileError(**facts, reason="the stream has no name")
         if not isinstance(stream["stream"].get("json_schema"), dict):
             raise InvalidFileError(**facts, reason="the stream has no json_schema")
-        _load(ConfiguredAirbyteCatalogSerializer, {"streams": [stream]}, facts)
-    return ConfiguredAirbyteCatalogSerializer.load(catalog)
+        configured.append(_load(ConfiguredAirbyteStreamSerializer, stream, facts))
+    return ConfiguredAirbyteCatalog(streams=configured)
 
 
 def read_state(path: str | None) -> list[AirbyteStateMessage]:
