@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from source_airtable.changes.moments import to_utc_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from source_airtable.api.wire_types import RecordDict
     from source_airtable.schema.table_schema import TableSchema
 
@@ -28,9 +30,9 @@ class WholeTable:
     """Every record."""
 
     @property
-    def formula(self) -> str | None:
-        """No filter."""
-        return None
+    def formulas(self) -> tuple[None]:
+        """One list without a filter."""
+        return (None,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class ChangedSince:
 
     method: str
     moment: datetime
+
+    @property
+    def formulas(self) -> tuple[str]:
+        """One list with a filter."""
+        return (self.formula,)
 
     @property
     def formula(self) -> str:
@@ -60,15 +67,20 @@ class ChangedSince:
 
 @dataclass(frozen=True, slots=True)
 class RecordIds:
-    """The records of these ids; at most 100, so that one page holds them."""
+    """The records of these ids; no ids means that nothing has to be read."""
 
     ids: tuple[str, ...]
 
     @property
-    def formula(self) -> str:
-        """Pick the records by id."""
-        conditions = ",".join(f"RECORD_ID()='{record_id}'" for record_id in self.ids)
-        return f"OR({conditions})"
+    def formulas(self) -> tuple[str, ...]:
+        """Pick the records by id, 100 in each list, so that one page holds them."""
+        starts = range(0, len(self.ids), RECORD_IDS_PER_CALL)
+        return tuple(_pick(self.ids[start : start + RECORD_IDS_PER_CALL]) for start in starts)
+
+
+def _pick(record_ids: Iterable[str]) -> str:
+    conditions = ",".join(f"RECORD_ID()='{record_id}'" for record_id in record_ids)
+    return f"OR({conditions})"
 
 
 Need = WholeTable | ChangedSince | RecordIds
@@ -77,12 +89,14 @@ Need = WholeTable | ChangedSince | RecordIds
 class FilterProof:
     """Watches the records that a filter returns, and knows when Airtable ignores the filter.
 
-    A record proves this if all of its times are before the filter's moment. Without a field
-    that shows the last modified time, only the method `created_time` can be proven.
+    A record proves this if it is not one of those that are asked for by id, or if all of its times
+    are before the filter's moment. Without a field that shows the last modified time, only the
+    method `created_time` can be proven.
     """
 
     def __init__(self, need: Need, table: TableSchema) -> None:
         self.is_ignored = False
+        self._ids = frozenset(need.ids) if isinstance(need, RecordIds) else None
         self._edge: str | None = None
         self._modified_field: str | None = None
         if isinstance(need, ChangedSince):
@@ -92,7 +106,9 @@ class FilterProof:
                 self._edge = to_utc_text(need.moment - _GRANULARITY)
 
     def look_at(self, records: list[RecordDict]) -> None:
-        """Compare the times of records with the filter's moment."""
+        """Compare records with what the filter picks."""
+        if self._ids is not None and any(record["id"] not in self._ids for record in records):
+            self.is_ignored = True
         edge = self._edge
         if edge is None or self.is_ignored:
             return

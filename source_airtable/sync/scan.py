@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from source_airtable.api.client import RecordQuery
 from source_airtable.api.scopes import COMMENTS_SCOPE
-from source_airtable.changes.need import (
-    RECORD_IDS_PER_CALL,
-    FilterProof,
-    RecordIds,
-    WholeTable,
-)
+from source_airtable.changes.need import FilterProof, RecordIds, WholeTable
 from source_airtable.changes.record_ids import RecordIdSet
 from source_airtable.errors import (
     AccessDeniedError,
@@ -58,8 +54,6 @@ ROWS_OF_ONE_ITEM = 1_000
 """A page that gives more rows than this goes through the queue in several items."""
 FIRST_PIECE_RECORDS = 10
 """Records of a scan's first item, which tells how many rows a record gives."""
-
-_ALL = WholeTable()
 
 _Result = TypeVar("_Result")
 
@@ -115,16 +109,17 @@ class TableScan:
 
     def fetch(self, record_ids: Sequence[str]) -> Iterator[Page]:
         """Read records by their ids, 100 at a time; those that are gone are left out."""
-        for start in range(0, len(record_ids), RECORD_IDS_PER_CALL):
-            need = RecordIds(tuple(record_ids[start : start + RECORD_IDS_PER_CALL]))
+        left = frozenset(record_ids)
+        for formula in RecordIds(tuple(record_ids)).formulas:
             try:
-                yield self._with_restarts(lambda need=need: self._fetch_page(need))  # type: ignore[misc]  # mypy cannot infer a lambda's default
+                page = self._with_restarts(partial(self._pick_records, left, formula))
             except ContractError as refused:
                 if not _is_unprocessable(refused):
                     raise
-                left = frozenset(record_ids[start:])
-                yield self._with_restarts(lambda left=left: self._pick_records(left))  # type: ignore[misc]  # as above
+                yield self._with_restarts(partial(self._pick_records, left, None))
                 return
+            left -= {record["id"] for record in page.records}
+            yield page
 
     def sleep(self, seconds: float) -> None:
         """Wait; raises SyncAbandonedError as soon as the sync is abandoned."""
@@ -136,7 +131,7 @@ class TableScan:
         try:
             self._with_restarts(lambda: self._pass_over_pages(proof))
         except ContractError as refused:
-            if not self.need.formula or not _is_unprocessable(refused):
+            if isinstance(self.need, WholeTable) or not _is_unprocessable(refused):
                 raise
             self._read_in_full("Airtable refuses the filter")
         else:
@@ -159,10 +154,11 @@ class TableScan:
         self._with_restarts(lambda: self._pass_over_pages(FilterProof(self.need, self.table)))
 
     def _pass_over_pages(self, proof: FilterProof) -> None:
-        """Read page after page."""
-        pages = self._iter_pages(self._query(self.need))
-        while self._readers and self._read_page(pages, proof):
-            pass
+        """Read page after page, as long as the filter is honoured."""
+        for formula in self.need.formulas:
+            pages = self._iter_pages(self._query(formula))
+            while self._readers and not proof.is_ignored and self._read_page(pages, proof):
+                pass
 
     def _read_page(self, pages: Iterator[RecordPage], proof: FilterProof) -> bool:
         """Read one page and pass it on; tell whether there was one.
@@ -271,7 +267,7 @@ class TableScan:
         """The stream that the log names: the first one, a table's own where that is read."""
         return self._readers[0].label if self._readers else f"of table {self.table.table_name}"
 
-    def _query(self, need: Need) -> RecordQuery:
+    def _query(self, formula: str | None) -> RecordQuery:
         """Ask for the fields that the readers need together."""
         wanted: dict[FieldId, None] = {}
         wants_all = wants_counts = are_named = False
@@ -286,7 +282,7 @@ class TableScan:
         return RecordQuery(
             *self.table.key,
             () if wants_all else tuple(wanted),
-            need.formula,
+            formula,
             with_comment_counts=wants_counts,
         )
 
@@ -300,14 +296,11 @@ class TableScan:
                 found.add(record["id"])
         return found
 
-    def _fetch_page(self, need: RecordIds) -> Page:
-        return self._pick_records(frozenset(need.ids), need)
-
-    def _pick_records(self, record_ids: frozenset[str], need: Need = _ALL) -> Page:
+    def _pick_records(self, record_ids: frozenset[str], formula: str | None) -> Page:
         """Read records by their ids, among all of them where Airtable refuses a filter."""
         found: dict[str, RecordDict] = {}
         answered_at = None
-        for answer in self._client.iter_record_pages(self._query(need)):
+        for answer in self._client.iter_record_pages(self._query(formula)):
             self._queue.sleep(0)  # raises once the sync is abandoned
             found |= {one["id"]: one for one in answer["records"] if one["id"] in record_ids}
             answered_at = answer.get("answered_at")

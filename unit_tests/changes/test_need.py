@@ -43,7 +43,8 @@ def created_after(moment: datetime) -> str:
 
 def with_ids(*record_ids: str) -> str:
     """The filter of ids."""
-    return RecordIds(record_ids).formula
+    (formula,) = RecordIds(record_ids).formulas
+    return formula
 
 
 def as_text(moment: datetime) -> str:
@@ -257,17 +258,38 @@ OLD, EDGE, NEW = as_text(SINCE - 3 * SECOND), as_text(SINCE - 2 * SECOND), as_te
 
 def test_formula_of_a_whole_table() -> None:
     """The need for the whole table has no filter."""
-    assert WholeTable().formula is None
+    assert WholeTable().formulas == (None,)
 
 
-@pytest.mark.parametrize("need", [WholeTable(), RecordIds(("recA",))])
-def test_need_that_proves_nothing(need: WholeTable | RecordIds) -> None:
-    """Only the filter by moments can be proven ignored."""
+@pytest.mark.parametrize("need", [WholeTable(), RecordIds(("recA", "rec"))])
+def test_need_that_an_old_record_fits(need: WholeTable | RecordIds) -> None:
+    """An old record proves nothing where no moment is asked for."""
     proof = FilterProof(need, a_table(NAME, a_modified_field()))
     old: Any = {"id": "rec", "createdTime": OLD, "fields": {EDITED: OLD}}
     proof.look_at([old])
 
     assert not proof.is_ignored
+
+
+def test_record_of_another_id() -> None:
+    """A record that was not asked for proves that the filter by ids is ignored."""
+    proof = FilterProof(RecordIds(("recA",)), a_table(NAME))
+    other: Any = {"id": "recB", "createdTime": NEW, "fields": {}}
+    proof.look_at([other])
+
+    assert proof.is_ignored
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(0, []), (1, [1]), (100, [100]), (201, [100, 100, 1])]
+)
+def test_ids_of_several_lists(count: int, sizes: list[int]) -> None:
+    """A filter picks at most 100 ids, each id once."""
+    ids = tuple(f"rec{number}" for number in range(count))
+    formulas = RecordIds(ids).formulas
+
+    assert [formula.count("RECORD_ID()") for formula in formulas] == sizes
+    assert all(sum(f"'{one}'" in formula for formula in formulas) == 1 for one in ids)
 
 
 def test_equal_needs() -> None:

@@ -612,7 +612,7 @@ def test_unseen_records() -> None:
         settings=TRACKING,
     )
 
-    assert synced.formulas[2] == RecordIds(("recC", "recD")).formula
+    assert synced.formulas[2:] == [*RecordIds(("recC", "recD")).formulas]
     assert synced.client.queries[2].field_ids == synced.client.queries[0].field_ids != ()
     assert (synced.emitted, synced.deleted) == (["recC", "recD"], [])
     assert (synced.cursors, synced.known) == (

@@ -375,7 +375,7 @@ def test_filter(need: ChangedSince | None) -> None:
     """Every pass over the table asks for what the readers need."""
     scanned = Scanned(a_client([OffsetExpiredError()], [a_page("recA")]), ToyReader("a", need))
 
-    assert scanned.formulas == [need.formula if need else None] * 2
+    assert scanned.formulas == [need.formulas[0] if need else None] * 2
 
 
 def test_filter_that_is_refused(caplog: pytest.LogCaptureFixture) -> None:

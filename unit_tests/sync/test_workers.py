@@ -36,6 +36,10 @@ TEN = datetime(2026, 11, 18, 10, tzinfo=timezone.utc)
 CHANGED = ChangedSince("last_modified", TEN)
 LATER = ChangedSince("last_modified", TEN + timedelta(hours=1))
 PAGES, RECORDS = 3, 2
+TABLES = [f"tbl{number}" for number in range(4)]
+ALL_IDS = RecordIds(
+    tuple(f"rec{one}{page}{n}" for one in TABLES for page in range(PAGES) for n in range(RECORDS))
+)
 
 
 class PagedClient(FakeClient):
@@ -314,16 +318,16 @@ def test_any_order_of_workers(seed: int) -> None:
     """However workers take turns, each table is scanned once for each need, and nothing is lost."""
     randomness = random.Random(seed)  # noqa: S311 - of a test
     tables, streams = randomness.randint(1, 4), randomness.randint(1, 5)
-    needs: list[Need] = [WholeTable(), CHANGED, LATER, RecordIds(("recA",))]
+    needs: list[Need] = [WholeTable(), CHANGED, LATER, ALL_IDS]
     chosen: list[Need] = [
         randomness.choice(needs[: randomness.randint(1, 4)]) for _ in range(streams)
     ]
     reads = [
         a_read(
             *(a_stream(f"stream{n}", need) for n, need in enumerate(chosen)),
-            table=a_table(f"tbl{number}"),
+            table=a_table(table_id),
         )
-        for number in range(tables)
+        for table_id in TABLES[:tables]
     ]
 
     sync = Sync(*reads, count=randomness.randint(1, 8)).run()
