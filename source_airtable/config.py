@@ -90,12 +90,14 @@ Credentials = Annotated[
 class IncrementalSettings(_Settings):
     """How incremental syncs find changes and deletions."""
 
-    method: Literal["last_modified", "created_time"] = "last_modified"
+    method: Literal["last_modified", "created_time", "webhooks"] = "last_modified"
     lookback_minutes: float = Field(default=60, ge=1, le=LONGEST_HOURS * 60)
     full_rescan_hours: float = Field(default=24, ge=0, le=LONGEST_HOURS)
     """0 means never."""
     detect_deletions: bool = False
     deletion_sweep_hours: float = Field(default=24, ge=0, le=LONGEST_HOURS)
+    webhooks_report_computed_cells: bool = False
+    """Whether only columns that depend on the time call for full scans."""
 
 
 class Config(_Settings):

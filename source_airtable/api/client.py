@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
 
 import requests
@@ -37,7 +38,7 @@ from source_airtable.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from requests.auth import AuthBase
@@ -62,6 +63,8 @@ AIRTABLE_MAX_URL_LENGTH = 15_000
 
 
 LOGGER = logging.getLogger("airbyte.source_airtable")
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ class AirtableClient:
         offset_guard = OffsetGuard(listed="bases")
         while True:
             parameters = {"offset": offset_guard.offset} if offset_guard.offset else {}
-            body = self._get("/meta/bases", parameters)
+            body = self.get("/meta/bases", parameters)
             bases += cast("list[BaseDict]", _list_in(body, "bases"))
             if not offset_guard.advance(body):
                 return bases
@@ -130,7 +133,7 @@ class AirtableClient:
 
         See https://airtable.com/developers/web/api/get-base-schema
         """
-        body = self._get(f"/meta/bases/{base_id}/tables", {})
+        body = self.get(f"/meta/bases/{base_id}/tables", {})
         return cast("list[TableDict]", _list_in(body, "tables", base=base_id))
 
     def iter_record_pages(self, query: RecordQuery) -> Iterator[RecordPage]:
@@ -144,7 +147,7 @@ class AirtableClient:
         offset_guard = OffsetGuard(listed="records", base=query.base_id, table=query.table_id)
         empty_in_a_row = 0
         while True:
-            page = self._get_page_or_ask_again(query, offset_guard.offset)
+            page = ask_again(partial(self.get_record_page, query, offset_guard.offset))
             more_follow = offset_guard.advance(page)
             empty_in_a_row = 0 if page["records"] else empty_in_a_row + 1
             if empty_in_a_row > MOST_EMPTY_PAGES:
@@ -159,17 +162,6 @@ class AirtableClient:
             yield pages.pop()
             if not more_follow:
                 return
-
-    def _get_page_or_ask_again(self, query: RecordQuery, offset: str | None) -> RecordPage:
-        """Get a page; one stray refusal or odd answer decides nothing about a table."""
-        try:
-            return self.get_record_page(query, offset)
-        except (AccessDeniedError, ContractError) as odd:
-            # Airtable means what it says of the query itself.
-            if odd.facts.get("status") == HTTPStatus.UNPROCESSABLE_ENTITY:
-                raise
-            LOGGER.info("Airtable: an unexpected answer, asking once more: %s", odd.message)
-            return self.get_record_page(query, offset)
 
     def get_record_page(self, query: RecordQuery, offset: str | None = None) -> RecordPage:
         """Get the first page of records, or the page at an offset."""
@@ -196,7 +188,7 @@ class AirtableClient:
         See https://airtable.com/developers/web/api/get-record
         """
         path = f"/{base_id}/{table_id}/{record_id}"
-        record = self._get(path, {"returnFieldsByFieldId": True})
+        record = self.get(path, {"returnFieldsByFieldId": True})
         if not isinstance(record.get("fields"), dict):
             raise ContractError(answer="a record without fields", base=base_id, table=table_id)
         return cast("RecordDict", record)
@@ -212,7 +204,7 @@ class AirtableClient:
         offset_guard = OffsetGuard(listed="comments", base=base_id, table=table_id)
         while True:
             parameters = {"offset": offset_guard.offset} if offset_guard.offset else {}
-            body = self._get(f"/{base_id}/{table_id}/{record_id}/comments", parameters)
+            body = self.get(f"/{base_id}/{table_id}/{record_id}/comments", parameters)
             listed = _list_in(body, "comments", base=base_id, table=table_id)
             if not all(isinstance(comment.get("id"), str) for comment in listed):
                 raise ContractError(answer="a comment without id", base=base_id, table=table_id)
@@ -224,11 +216,16 @@ class AirtableClient:
         path = f"/{query.base_id}/{query.table_id}"
         parameters = query.parameters(offset)
         if _url_length(self._api_root + path, parameters) > AIRTABLE_MAX_URL_LENGTH:
-            return self._send("POST", f"{path}/listRecords", json=parameters)
-        return self._get(path, parameters)
+            return self.post(f"{path}/listRecords", parameters)
+        return self.get(path, parameters)
 
-    def _get(self, path: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    def get(self, path: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Get the JSON object at a path of the API."""
         return self._send("GET", path, params=_to_url_parameters(parameters))
+
+    def post(self, path: str, content: dict[str, Any]) -> dict[str, Any]:
+        """Post a JSON object to a path of the API, and give the one that comes back."""
+        return self._send("POST", path, json=content)
 
     def _send(self, method: str, path: str, **content: Any) -> dict[str, Any]:  # noqa: ANN401 - the CDK's
         try:
@@ -255,6 +252,18 @@ class AirtableClient:
         body["size_bytes"] = len(response.content)
         body["answered_at"] = answered_at
         return body
+
+
+def ask_again(ask: Callable[[], _Answer]) -> _Answer:
+    """Ask, and once more after a refusal or an odd answer; a stray one decides nothing."""
+    try:
+        return ask()
+    except (AccessDeniedError, ContractError) as odd:
+        # Airtable means what it says of the query itself.
+        if odd.facts.get("status") == HTTPStatus.UNPROCESSABLE_ENTITY:
+            raise
+        LOGGER.info("Airtable: an unexpected answer, asking once more: %s", odd.message)
+        return ask()
 
 
 class OffsetGuard:

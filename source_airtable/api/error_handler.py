@@ -13,6 +13,7 @@ import random
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 from weakref import WeakSet
 
 import requests
@@ -177,7 +178,7 @@ class AirtableErrorHandler(ErrorHandler):
             return ErrorResolution(ResponseAction.SUCCESS)
         if row is TOKEN_REFUSED and isinstance(response_or_exception, requests.Response):
             self._raise_for_token(response_or_exception)
-        elif row.tries == 1:
+        elif row.tries == 1 or _may_have_made_a_webhook(row, response_or_exception):
             raise _build_error(row, response_or_exception)
         # The action RATE_LIMITED would emit the status of a stream that does not exist.
         return ErrorResolution(ResponseAction.RETRY, FailureType.transient_error, row.happened)
@@ -283,6 +284,14 @@ def place_of(path: str) -> dict[str, object]:
         return {}
     base_id, table_id = in_path.groups()
     return {"base": base_id, "table": table_id} if table_id else {"base": base_id}
+
+
+def _may_have_made_a_webhook(row: ErrorRow, outcome: Outcome) -> bool:
+    """Tell whether another try may make a second webhook; a base has places for ten."""
+    request = getattr(outcome, "request", None)
+    if request is None or request.method != "POST" or row.error is RateLimitedError:
+        return False
+    return urlsplit(str(request.url)).path.endswith("/webhooks")
 
 
 def _describe_place(outcome: Outcome) -> str:

@@ -102,6 +102,33 @@ class CommentDict(TypedDict, total=False):
     parentCommentId: str
 
 
+class WebhookDict(TypedDict, total=False):
+    """One webhook of `GET /v0/bases/{baseId}/webhooks`.
+
+    See https://airtable.com/developers/web/api/list-webhooks
+    """
+
+    id: str
+    specification: dict[str, Any]
+    notificationUrl: str | None
+    cursorForNextPayload: int
+    isHookEnabled: bool
+    expirationTime: str | None
+
+
+class PayloadDict(TypedDict, total=False):
+    """One payload of a webhook: what one action changed. The connector reads ids only.
+
+    See https://airtable.com/developers/web/api/model/webhooks-payload
+    """
+
+    changedTablesById: dict[TableId, dict[str, Any]]
+    createdTablesById: dict[TableId, dict[str, Any]]
+    destroyedTableIds: list[TableId]
+    error: bool
+    code: str
+
+
 class RecordPage(TypedDict, total=False):
     """One page of `GET /v0/{baseId}/{tableId}`. The last page has no `offset`."""
 

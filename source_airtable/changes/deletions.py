@@ -1,7 +1,7 @@
 """Deletions, found by comparing the ids that the destination has with those in the table.
 
-Airtable does not report deleted records. A state holds the ids of what was emitted; a sweep
-lists the ids that are there, and what is missing gets a tombstone.
+Only a webhook reports deleted records. Without one, or for a time in which it was not read, the
+state's ids count: a sweep lists the ids that are there, and what is missing gets a tombstone.
 """
 
 from __future__ import annotations
@@ -50,10 +50,15 @@ class DeletionTracker:
     def __init__(self, label: str, settings: IncrementalSettings, saved: SyncState | None) -> None:
         self._label = label
         self._every = timedelta(hours=settings.deletion_sweep_hours)
+        self._has_webhook = settings.method == "webhooks"
+        self._read_to = saved.read_to if saved else None
         self._known = saved.known_ids if saved else None
         self._emitted = RecordIdSet()
         self._gone: list[str] = []
         self.last_sweep = saved.last_sweep if saved else None
+        """Up to when deletions are known."""
+        self.has_missed_some = False
+        """Whether the webhook does not know of all deletions since the last sync."""
         self.untracked_records = saved.untracked_records if saved else None
         """How many records the table has, where these are too many for their ids to be kept."""
         self.is_disputed = False
@@ -78,7 +83,8 @@ class DeletionTracker:
             return []
         self.untracked_records = None
         known = RecordIdSet() if self._known is None else self._known
-        gone = {one for ids in (known, self._emitted) for one in ids if one not in present}
+        there = (known, self._emitted)
+        gone = {one for ids in there for one in ids if one not in present}.difference(self._gone)
         if self._needs_confirmation(gone, known):
             listed = listing.list_ids(again=True)
             if any(one in listed for one in gone):
@@ -92,7 +98,8 @@ class DeletionTracker:
                 )
                 return []
         is_first, self.last_sweep = self.last_sweep is None, now
-        self._gone, self._known = sorted(gone), known
+        self._known = known
+        self.note_destroyed(gone)
         unseen = (one for one in present if one not in known and one not in self._emitted)
         if not is_first:
             return sorted(unseen)
@@ -100,6 +107,15 @@ class DeletionTracker:
         for record_id in unseen:
             known.add(record_id)
         return []
+
+    def note_known_to(self, moment: datetime) -> None:
+        """Note that a webhook has told of all deletions up to a moment."""
+        if self.last_sweep is not None and not self.is_disputed:
+            self.last_sweep = max(self.last_sweep, moment)
+
+    def note_destroyed(self, record_ids: Iterable[str]) -> None:
+        """Note records that are gone, whoever knows of it."""
+        self._gone = sorted({*self._gone, *record_ids})
 
     def take_gone(self) -> list[str]:
         """Give the records that are gone, each once; the tracker forgets them."""
@@ -125,18 +141,23 @@ class DeletionTracker:
         if len(self._known) <= MOST_TRACKED_RECORDS:
             return self._known
         self.untracked_records = len(self._known)
-        LOGGER.warning(
-            "Stream %s: deletions are not detected, because the table has %d records and the state "
-            "holds the ids of at most %d.",
-            self._label,
-            len(self._known),
-            MOST_TRACKED_RECORDS,
-        )
+        if not self._has_webhook:
+            LOGGER.warning(
+                "Stream %s: deletions are not detected, because the table has %d records and the "
+                "state holds the ids of at most %d.",
+                self._label,
+                len(self._known),
+                MOST_TRACKED_RECORDS,
+            )
         return None
 
     def _is_due(self, now: datetime) -> bool:
         if self.untracked_records is not None:
             return False  # there is nothing to compare with
+        if self._has_webhook:
+            # A sync that nobody asked for deletions read the webhook and dropped them.
+            last, read_to = self.last_sweep, self._read_to
+            return self.has_missed_some or last is None or read_to is None or last < read_to
         return is_over(self._every, self.last_sweep, now)
 
     @staticmethod

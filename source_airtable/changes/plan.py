@@ -8,16 +8,44 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from source_airtable.changes.moments import MOST_CLOCK_SKEW, TICK, is_over, to_utc_text
-from source_airtable.changes.need import ChangedSince, WholeTable
+from source_airtable.changes.need import (
+    RECORD_IDS_PER_CALL,
+    ChangedSince,
+    RecordIds,
+    WholeTable,
+)
 from source_airtable.schema.fingerprint import has_changed
 
 if TYPE_CHECKING:
+    from source_airtable.changes.need import Need
+    from source_airtable.changes.payloads import TableChanges
     from source_airtable.changes.state import SavedState, SyncState
+    from source_airtable.changes.webhook_position import WebhookPosition
     from source_airtable.config import IncrementalSettings
 
 LOGGER = logging.getLogger("airbyte.source_airtable")
 
+MOST_NAMED_RECORDS = 10_000
+"""Records that a webhook may name before the table is read in full."""
+
 _BEFORE_AIRTABLE = datetime(2000, 1, 1, tzinfo=timezone.utc)
+
+# Both read all edits, so each goes on from a state of the other.
+_METHODS_OF_EDITS = frozenset({"last_modified", "webhooks"})
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookFacts:
+    """What the base's webhook says of the table."""
+
+    position: WebhookPosition
+    """Where the next sync goes on."""
+    changes: TableChanges
+    """What changed since the saved state, where that is known."""
+    why_unknown: str | None = None
+    """Why it is not known what changed; None where it is."""
+    has_changed_columns: bool = False
+    """Whether a field that the stream reads was created, deleted or changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +59,15 @@ class TableFacts:
     """The first column whose cells can change without an edit, if there is one."""
     now: datetime | None
     """Airtable's clock before the scan, in UTC; None where no answer had a usable `Date`."""
+    webhook: WebhookFacts | None = None
+    """None where no webhook is read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to read, and the cursor of what is emitted."""
 
-    need: WholeTable | ChangedSince
+    need: Need
     as_of: datetime | None
     """The cursor of every row and tombstone, in UTC; above all that any sync emitted before."""
     is_anew: bool = False
@@ -60,6 +90,10 @@ def plan_read(saved: SavedState, facts: TableFacts, settings: IncrementalSetting
     if reason or edge is None:
         LOGGER.info("Stream %s is read in full: %s.", facts.label, reason)
         return Plan(WholeTable(), as_of)
+    if facts.webhook is not None:
+        changed = facts.webhook.changes.changed
+        LOGGER.info("Stream %s: the webhook names %d changed records.", facts.label, len(changed))
+        return Plan(RecordIds(changed), as_of)
     LOGGER.info("Stream %s: reading what changed after %s.", facts.label, to_utc_text(edge))
     return Plan(ChangedSince(settings.method, edge), as_of)
 
@@ -89,7 +123,9 @@ def _edge_of_window(state: SyncState, settings: IncrementalSettings) -> datetime
 
 
 def _why_unusable(state: SyncState, facts: TableFacts, settings: IncrementalSettings) -> str | None:
-    if state.method != settings.method:
+    if state.method != settings.method and not _METHODS_OF_EDITS.issuperset(
+        (state.method, settings.method)
+    ):
         return f"the saved state comes from the method {state.method}"
     now = facts.now
     if now is not None and state.read_to is not None and state.read_to > now + MOST_CLOCK_SKEW:
@@ -100,10 +136,20 @@ def _why_unusable(state: SyncState, facts: TableFacts, settings: IncrementalSett
 def _why_full(state: SyncState, facts: TableFacts, settings: IncrementalSettings) -> str | None:
     if state.read_to is None:
         return "the last sync did not read the table to its end"
+    webhook = facts.webhook
+    if webhook is not None and webhook.why_unknown:
+        return webhook.why_unknown
     if has_changed(state.fingerprint, facts.fingerprint):
         return "fields were added, selected or changed since the last sync"
+    by_webhook = _why_full_by_webhook(webhook, state) if webhook else None
+    return by_webhook or _why_full_again(state, facts, settings)
+
+
+def _why_full_again(
+    state: SyncState, facts: TableFacts, settings: IncrementalSettings
+) -> str | None:
     every = settings.full_rescan_hours
-    if settings.method != "last_modified" or not facts.why_volatile or not every:
+    if settings.method == "created_time" or not facts.why_volatile or not every:
         return None
     last, now = state.last_full_scan, facts.now
     if last is None or (now is not None and is_over(timedelta(hours=every), last, now)):
@@ -111,4 +157,17 @@ def _why_full(state: SyncState, facts: TableFacts, settings: IncrementalSettings
             f"{every:g} hours have passed, and cells can change without their record being edited, "
             f"as in {facts.why_volatile}"
         )
+    return None
+
+
+def _why_full_by_webhook(webhook: WebhookFacts, state: SyncState) -> str | None:
+    changes = webhook.changes
+    if changes.was_replaced:
+        return "the table was created, deleted or restored since the last sync"
+    if webhook.has_changed_columns:
+        return "fields were changed since the last sync"
+    named = len(changes.changed)
+    calls, of_all = (-(-n // RECORD_IDS_PER_CALL) for n in (named, state.scanned_records or named))
+    if named > MOST_NAMED_RECORDS or calls > of_all:
+        return f"the webhook names {named:,} changed records"
     return None

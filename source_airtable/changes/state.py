@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from source_airtable.changes import version_1
 from source_airtable.changes.moments import parse_utc_text, to_utc_text
 from source_airtable.changes.record_ids import RecordIdSet, pack_ids, unpack_ids
+from source_airtable.changes.webhook_position import parse_position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
+
+    from source_airtable.changes.webhook_position import WebhookPosition
 
 VERSION = 2
 
@@ -52,6 +55,10 @@ class SyncState:
     """How many records the table has, where these are too many for their ids to be kept."""
     recent_ids: RecordIdSet | None = None
     """The records of the look-back, which the method `created_time` does not emit again."""
+    webhook: WebhookPosition | None = None
+    """Up to where the base's webhook was read."""
+    scanned_records: int | None = None
+    """How many records the last full scan read; only where a webhook is read."""
 
     def to_json(self) -> dict[str, Any]:
         """Write the state; a part that is not in use has no key."""
@@ -70,6 +77,10 @@ class SyncState:
             written["untracked_records"] = self.untracked_records
         if self.recent_ids:
             written["recent_ids"] = pack_ids(self.recent_ids)
+        if self.webhook is not None:
+            written["webhook"] = self.webhook.to_json()
+        if self.scanned_records is not None:
+            written["scanned_records"] = self.scanned_records
         return written
 
 
@@ -109,6 +120,8 @@ def parse_state(saved: Mapping[str, Any]) -> SavedState:
         known_ids=parts.read("known_ids", lambda packed: unpack(_text(packed))),
         untracked_records=parts.read("untracked_records", int),
         recent_ids=parts.read("recent_ids", lambda packed: unpack(_text(packed))),
+        webhook=parts.read("webhook", parse_position),
+        scanned_records=parts.read("scanned_records", int),
     )
     return SavedState(state, "the saved state is damaged" if parts.are_damaged else None)
 

@@ -43,7 +43,7 @@ def fingerprint_columns(
     """
     fields: dict[str, FieldDict] = {field["id"]: field for field in table.fields}
     parts = sorted(
-        _fingerprint_column(name, json_schema, _with_sources(field_id, fields))
+        _fingerprint_column(name, json_schema, find_sources([field_id], fields))
         for name, field_id, json_schema in columns
     )
     if constants is not None:
@@ -70,10 +70,10 @@ def has_changed(old: str, new: str) -> bool:
     )
 
 
-def _with_sources(field_id: str, fields: Mapping[str, FieldDict]) -> list[FieldDict]:
-    """Return a field and every field that it is computed from, over any number of formulas."""
+def find_sources(field_ids: Iterable[str], fields: Mapping[str, FieldDict]) -> list[FieldDict]:
+    """Return fields and every field that they are computed from, over any number of formulas."""
     found: dict[str, FieldDict] = {}
-    waiting = [field_id]
+    waiting = list(field_ids)
     while waiting:
         field = fields.get(waiting.pop())
         if field is not None and field["id"] not in found:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from source_airtable.schema.fingerprint import find_sources
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -57,6 +59,16 @@ def why_volatile(table: TableSchema, field_ids: Iterable[str]) -> str | None:
         reason = _reason(field, fields, visited)
         if reason:
             return f"{field['name']} ({field['type']}: {reason})"
+    return None
+
+
+def why_clock_driven(table: TableSchema, field_ids: Iterable[str]) -> str | None:
+    """Name the first of these fields that the time changes, with the reason, else None."""
+    fields: dict[str, FieldDict] = {field["id"]: field for field in table.fields}
+    for field_id in field_ids:
+        for source in find_sources([field_id], fields):
+            if _CLOCK.search(str((source.get("options") or {}).get("formula") or "")):
+                return f"{fields[field_id]['name']} (it depends on the time)"
     return None
 
 

@@ -105,6 +105,18 @@ class AccountTablesStream(AccountStream):
         """Give the tables that the settings select."""
         return self.account.tables
 
+    def state_of(self, table: TableSchema, saved_state: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Give what the saved state holds of one table.
+
+        A state of another form is given as it is, so that the plan says why it is of no use.
+        """
+        tables = saved_state.get("tables")
+        is_known = saved_state.get("version") in (VERSION, version_1.VERSION)
+        if not isinstance(tables, Mapping) or not is_known:
+            return saved_state
+        state = tables.get("/".join(table.key))
+        return state if isinstance(state, Mapping) else {}
+
     def combine(
         self, states: Mapping[TableKey, dict[str, Any]], request: ReadRequest
     ) -> dict[str, Any] | None:
@@ -119,15 +131,3 @@ class AccountTablesStream(AccountStream):
         tables: dict[str, Any] = dict(saved) if isinstance(saved, Mapping) else {}
         tables |= {"/".join(key): states[key] for key in sorted(states)}
         return {"version": VERSION, "tables": tables} if tables else None
-
-
-def state_of_table(saved: Mapping[str, Any], key: TableKey) -> Mapping[str, Any]:
-    """Give what the saved state of a stream over many tables holds of one of them.
-
-    A state of another form is given as it is, so that the plan says why it is of no use.
-    """
-    tables = saved.get("tables")
-    if not isinstance(tables, Mapping) or saved.get("version") not in (VERSION, version_1.VERSION):
-        return saved
-    state = tables.get("/".join(key))
-    return state if isinstance(state, Mapping) else {}

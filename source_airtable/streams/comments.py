@@ -32,7 +32,6 @@ from source_airtable.streams.account_stream import (
     TABLE_ID,
     AccountTablesStream,
     described,
-    state_of_table,
 )
 from source_airtable.streams.stream import Fields, Reader
 
@@ -80,7 +79,7 @@ class CommentsStream(AccountTablesStream):
         """Build what reads the comments of one table."""
         reader = CommentReader(self.name, table, self.row_converter, self.client)
         if request.incremental is not None:
-            saved = state_of_table(request.saved_state, table.key)
+            saved = self.state_of(table, request.saved_state)
             reader.go_on_from(saved, request.incremental.full_rescan_hours)
         return reader
 

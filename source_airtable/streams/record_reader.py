@@ -3,43 +3,53 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from source_airtable.changes.deletions import DeletionTracker
 from source_airtable.changes.moments import to_utc_text
-from source_airtable.changes.need import ChangedSince, WholeTable
-from source_airtable.changes.plan import Plan, TableFacts, plan_read
+from source_airtable.changes.need import ChangedSince, RecordIds, WholeTable
+from source_airtable.changes.payloads import TableChanges
+from source_airtable.changes.plan import Plan, TableFacts, WebhookFacts, plan_read
 from source_airtable.changes.record_ids import RecordIdSet
 from source_airtable.changes.state import SyncState, parse_state
-from source_airtable.schema.volatility import why_volatile
+from source_airtable.config import IncrementalSettings
+from source_airtable.schema.fingerprint import find_sources
+from source_airtable.schema.volatility import why_clock_driven, why_volatile
 from source_airtable.streams.stream import Fields, Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from source_airtable.changes.need import Need
-    from source_airtable.config import IncrementalSettings
     from source_airtable.records import Page, RecordConverter, Row
     from source_airtable.schema.table_schema import TableSchema
-    from source_airtable.streams.stream import ReaderScan
+    from source_airtable.streams.stream import ReaderScan, ReadRequest
 
     CompileTable = Callable[[TableSchema], RecordConverter]
 
 LOGGER = logging.getLogger("airbyte.source_airtable")
 
+SECOND_LOOK_SECONDS = 2.0
+"""The pause before a record that a webhook names, and that is not there, is looked up again."""
+
 MOST_RECENT_RECORDS = 250_000
 """Records of the look-back up to which the method `created_time` remembers not to repeat them."""
 
 
-@dataclass(frozen=True, slots=True)
-class IncrementalRequest:
-    """How to read what changed of one table, and from where on."""
-
-    settings: IncrementalSettings
-    saved_state: Mapping[str, Any]
+def build_record_reader(
+    stream_name: str,
+    label: str,
+    table: TableSchema,
+    compile_table: CompileTable,
+    request: ReadRequest,
+) -> RecordReader:
+    """Build what reads a table as Airbyte asks for it; the request's state is that of the table."""
+    if request.incremental is None:
+        return RecordReader(stream_name, label, table, compile_table)
+    return IncrementalRecordReader(stream_name, label, table, compile_table, request)
 
 
 class RecordReader(Reader):
@@ -118,17 +128,24 @@ class IncrementalRecordReader(RecordReader):
         label: str,
         table: TableSchema,
         compile_table: CompileTable,
-        request: IncrementalRequest,
+        request: ReadRequest,
     ) -> None:
         super().__init__(stream_name, label, table, compile_table)
         # The fingerprint in the state must be that of the fields that were read.
         self._names_fields = True
-        self._settings = request.settings
+        self._settings = request.incremental or IncrementalSettings()
         self._saved = parse_state(request.saved_state)
+        self._base_webhook = request.webhooks.get(table.base_id)
+        self._webhook: WebhookFacts | None = None
+        """What the webhook says of the table; None where none is read."""
         self._now: datetime | None = None
         self._plan = Plan(WholeTable(), None)
-        self._tells_deletions = self._can_tell_deletions()
-        self._deletions = self._track_deletions()
+        self._tells_deletions = False
+        self._deletions: DeletionTracker | None = None
+        self._unread: set[str] = set()
+        """Records that the webhook names as changed, and that no page had so far."""
+        self._destroyed: set[str] = set()
+        """Records that the webhook names as deleted, and that no page had so far."""
         self._repeated = RecordIdSet()
         """The records of the look-back that the last sync has emitted."""
         self._recent = RecordIdSet()
@@ -139,24 +156,35 @@ class IncrementalRecordReader(RecordReader):
         """What all rows of this read were made of."""
         self._was_whole = False
         self._has_emitted = False
+        self._read_records = 0
 
     def start(self, as_of: datetime | None) -> Need:
-        """Plan the read from the saved state."""
+        """Plan the read from the saved state, and from what the base's webhook says."""
         self._now = as_of
-        columns = self.converter.columns
-        volatile = why_volatile(self.table, (column.field["id"] for column in columns))
+        self._webhook = self._read_webhook(as_of)
+        if self._webhook is None and self._settings.method == "webhooks":
+            self._settings = self._settings.model_copy(update={"method": "last_modified"})
+        self._tells_deletions = self._can_tell_deletions()
+        self._deletions = self._track_deletions()
         self._fingerprint = self.converter.fingerprint()
-        facts = TableFacts(self.label, self._fingerprint, volatile, as_of)
+        facts = TableFacts(
+            self.label, self._fingerprint, self._why_volatile(), as_of, self._webhook
+        )
         self._plan = plan_read(self._saved, facts, self._settings)
         super().start(self._plan.as_of)
+        need = self._plan.need
+        if self._webhook is not None:
+            self._destroyed = set(self._webhook.changes.destroyed)
+        if isinstance(need, RecordIds):
+            self._unread = set(need.ids)
         if self._settings.method == "created_time":
             if as_of is not None:
                 lookback = timedelta(minutes=self._settings.lookback_minutes)
                 self._recent_from = to_utc_text(as_of - lookback)
             state = self._saved.state
-            if isinstance(self._plan.need, ChangedSince) and state and state.recent_ids:
+            if isinstance(need, ChangedSince) and state and state.recent_ids:
                 self._repeated = state.recent_ids
-        return self._plan.need
+        return need
 
     def follow(self, table: TableSchema) -> None:
         """Compile the table anew; the next sync reads again what else changed in it."""
@@ -170,16 +198,24 @@ class IncrementalRecordReader(RecordReader):
         if self._settings.method == "created_time":
             page = self._without_repeated(page)
         rows = super().rows(page)
+        ids = [record["id"] for record in page.records]
         if self._deletions is not None:
-            self._deletions.note_emitted(record["id"] for record in page.records)
+            self._deletions.note_emitted(ids)
+        self._unread.difference_update(ids)
+        # A record that was deleted and is there again was restored.
+        self._destroyed.difference_update(ids)
         self._has_emitted = self._has_emitted or bool(rows)
+        self._read_records += len(ids)
         return rows
 
     def finish(self, scan: ReaderScan) -> Iterator[list[Row]]:
         """Emit the records that no sync has seen, and a tombstone for each one that is gone."""
         self._was_whole = isinstance(scan.need, WholeTable)
+        if self._unread and not self._was_whole:
+            yield from self._look_again(scan)
         tracker = self._deletions if self._tells_deletions else None
         if tracker is not None and self._now is not None and self.as_of is not None:
+            tracker.note_destroyed(self._destroyed)
             unseen = tracker.compare(scan, self._now)
             if unseen:
                 LOGGER.info(
@@ -191,6 +227,7 @@ class IncrementalRecordReader(RecordReader):
                 yield self.rows(page)
             tombstone, as_of = self.converter.layout.tombstone, self.as_of
             gone = tracker.take_gone()
+            self._has_emitted = self._has_emitted or bool(gone)
             yield [tombstone(record_id, as_of) for record_id in gone]
             # One that is restored now has to be emitted again.
             self._recent.discard(gone)
@@ -214,19 +251,23 @@ class IncrementalRecordReader(RecordReader):
             ).to_json()
         if tracker is not None and tracker.is_disputed and self._was_whole:
             return self._state_to_read_again()
-        last_full_scan = saved.last_full_scan if saved else None
+        saved = saved or SyncState()
+        # The next sync may have to do without the webhook: then it reads from this moment on.
+        read_to = min(now, self._webhook.position.read_at) if self._webhook else now
+        if tracker is not None and self._webhook is not None and self._tells_deletions:
+            tracker.note_known_to(read_to)
         state = SyncState(
             method=self._settings.method,
-            read_to=now,
+            read_to=read_to,
             cursor_floor=self._plan.as_of,
-            last_full_scan=now if self._was_whole else last_full_scan,
+            last_full_scan=now if self._was_whole else saved.last_full_scan,
             fingerprint=self._fingerprint,
             last_sweep=tracker.last_sweep if tracker else None,
             known_ids=known,
             untracked_records=tracker.untracked_records if tracker else None,
             recent_ids=self._recent,
         )
-        return state.to_json()
+        return self._with_webhook(state, saved).to_json()
 
     def state_after_failure(self) -> dict[str, Any] | None:
         """Give a state that knows the rows that went out; None where no row did."""
@@ -251,6 +292,54 @@ class IncrementalRecordReader(RecordReader):
             recent_ids=None,
         ).to_json()
 
+    def _read_webhook(self, now: datetime | None) -> WebhookFacts | None:
+        """Ask the base's webhook what happened to the table; None where none is read."""
+        webhook = self._base_webhook.read(now) if self._base_webhook else None
+        if webhook is None:
+            return None
+        saved = self._saved.state.webhook if self._saved.state else None
+        why_unknown = webhook.why_unknown(saved)
+        if saved is None or why_unknown:
+            return WebhookFacts(webhook.position, TableChanges(), why_unknown)
+        changes = webhook.changes_of(self.table.table_id, saved)
+        return WebhookFacts(
+            webhook.position, changes, has_changed_columns=self._reads_one_of(changes.fields)
+        )
+
+    def _reads_one_of(self, field_ids: frozenset[str]) -> bool:
+        """Tell whether a column is made of one of these fields, or has lost its field."""
+        fields = {str(field["id"]): field for field in self.table.fields}
+        has_lost_one = bool(self.converter.columns_without_field) and not field_ids <= set(fields)
+        columns = (column.field["id"] for column in self.converter.columns)
+        sources = {str(source["id"]) for source in find_sources(columns, fields)}
+        return has_lost_one or not field_ids.isdisjoint(sources)
+
+    def _why_volatile(self) -> str | None:
+        """Name a column whose cells can change without the method's noticing."""
+        columns = (column.field["id"] for column in self.converter.columns)
+        if self._webhook is not None and self._settings.webhooks_report_computed_cells:
+            return why_clock_driven(self.table, columns)
+        return why_volatile(self.table, columns)
+
+    def _look_again(self, scan: ReaderScan) -> Iterator[list[Row]]:
+        """Read again the records that the webhook names and that were not found.
+
+        Airtable may not show a new record at once. What is missing again was deleted.
+        """
+        scan.sleep(SECOND_LOOK_SECONDS)
+        for page in scan.fetch(sorted(self._unread)):
+            yield self.rows(page)
+        self._destroyed |= self._unread
+
+    def _with_webhook(self, state: SyncState, saved: SyncState) -> SyncState:
+        """Add where the webhook is read next time; a sync that does without one keeps the place."""
+        if self._settings.method == "created_time":
+            return state
+        if self._webhook is None:
+            return replace(state, webhook=saved.webhook, scanned_records=saved.scanned_records)
+        records = self._read_records if self._was_whole else saved.scanned_records
+        return replace(state, webhook=self._webhook.position, scanned_records=records)
+
     def _recent_with(self, saved: SyncState | None) -> RecordIdSet:
         """Give the records that the saved state and this sync would repeat."""
         for record_id in (saved and saved.recent_ids) or ():
@@ -271,10 +360,23 @@ class IncrementalRecordReader(RecordReader):
 
     def _track_deletions(self) -> DeletionTracker | None:
         """Go on tracking while deletions are not told: once they are again, none is lost."""
-        saved = self._saved.state
+        saved, webhook = self._saved.state, self._webhook
         if not self._tells_deletions and (saved is None or saved.known_ids is None):
             return None
-        return DeletionTracker(self.label, self._settings, saved)
+        tracker = DeletionTracker(self.label, self._settings, saved)
+        if webhook is not None and webhook.why_unknown and saved is not None:
+            tracker.has_missed_some = True
+            if self._tells_deletions and saved.known_ids is None and saved.read_to is not None:
+                LOGGER.warning(
+                    "Stream %s: records that were deleted between %s and %s stay in the "
+                    "destination, because no webhook was read in that time, and the state does not "
+                    "hold the ids of the table's records. Clear the stream in Airbyte to be rid of "
+                    "them.",
+                    self.label,
+                    to_utc_text(saved.webhook.read_at if saved.webhook else saved.read_to),
+                    to_utc_text(webhook.position.read_at),
+                )
+        return tracker
 
     def _without_repeated(self, page: Page) -> Page:
         """Leave out what the last sync has emitted, and note what the next one would repeat."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from source_airtable.records import RecordConverter
@@ -13,13 +14,8 @@ from source_airtable.streams.account_stream import (
     KEY,
     AccountTablesStream,
     described,
-    state_of_table,
 )
-from source_airtable.streams.record_reader import (
-    IncrementalRecordReader,
-    IncrementalRequest,
-    RecordReader,
-)
+from source_airtable.streams.record_reader import build_record_reader
 
 if TYPE_CHECKING:
     from source_airtable.schema.field_types import JsonSchema
@@ -65,8 +61,5 @@ class RecordsStream(AccountTablesStream):
         def compile_table(present: TableSchema) -> RecordConverter:
             return RecordConverter.for_records(present, json_schema)
 
-        if request.incremental is None:
-            return RecordReader(self.name, label, table, compile_table)
-        saved = state_of_table(request.saved_state, table.key)
-        asked = IncrementalRequest(request.incremental, saved)
-        return IncrementalRecordReader(self.name, label, table, compile_table, asked)
+        of_table = replace(request, saved_state=self.state_of(table, request.saved_state))
+        return build_record_reader(self.name, label, table, compile_table, of_table)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from airbyte_cdk.models import AirbyteMessage, AirbyteRecordMessageFileReference
 
-    from source_airtable.api.wire_types import BaseDict, FieldId
+    from source_airtable.api.wire_types import BaseDict, BaseId, FieldId
+    from source_airtable.changes.base_webhook import BaseWebhook
     from source_airtable.changes.need import Need
     from source_airtable.changes.record_ids import RecordIdSet
     from source_airtable.config import IncrementalSettings
@@ -53,6 +54,8 @@ class ReadRequest:
     """None asks for a full refresh."""
     saved_state: Mapping[str, Any] = field(default_factory=dict)
     """The state that the stream's last incremental sync left; empty for a full refresh."""
+    webhooks: Mapping[BaseId, BaseWebhook] = field(default_factory=dict)
+    """What tells of changes, where the method `webhooks` is chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +191,10 @@ class AirtableStream(Stream, ABC):
     def reader(self, table: TableSchema, request: ReadRequest) -> Reader:
         """Build what reads one of these tables."""
         raise NotImplementedError
+
+    def state_of(self, table: TableSchema, saved_state: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ARG002 - for streams of several tables
+        """Give what the stream's saved state holds of one table."""
+        return saved_state
 
     def rows(self) -> Iterator[list[Row]]:
         """Emit the rows that need no table to be read."""

@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING
 from source_airtable.records import RecordConverter
 from source_airtable.schema.json_schema import build_json_schema
 from source_airtable.schema.system_columns import CURSOR_COLUMN, PRIMARY_KEY
-from source_airtable.streams.record_reader import (
-    IncrementalRecordReader,
-    IncrementalRequest,
-    RecordReader,
-)
+from source_airtable.streams.record_reader import build_record_reader
 from source_airtable.streams.stream import AirtableStream
 
 if TYPE_CHECKING:
@@ -61,7 +57,4 @@ class TableStream(AirtableStream):
         def compile_table(present: TableSchema) -> RecordConverter:
             return RecordConverter.for_table(present, json_schema)
 
-        if request.incremental is None:
-            return RecordReader(self.name, self.name, table, compile_table)
-        asked = IncrementalRequest(request.incremental, request.saved_state)
-        return IncrementalRecordReader(self.name, self.name, table, compile_table, asked)
+        return build_record_reader(self.name, self.name, table, compile_table, request)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airbyte_cdk.models import SyncMode
 
+from source_airtable.changes.base_webhook import BaseWebhook
+from source_airtable.changes.webhook_position import find_position
 from source_airtable.errors import AirtableError
 from source_airtable.schema.discovery import Discovery
 from source_airtable.streams.catalog import ACCOUNT_STREAMS
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 
     from source_airtable.api.client import AirtableClient
+    from source_airtable.api.wire_types import BaseId
     from source_airtable.config import Config
     from source_airtable.schema.field_types import JsonSchema
     from source_airtable.schema.table_schema import TableKey, TableSchema
@@ -101,6 +104,7 @@ def plan_sync(
     account = _read_account(matcher, config) if of_account else Account()
     matches = matcher.match([one for one in declared if one.name not in ACCOUNT_STREAMS])
     plan = SyncPlan(errors=dict(matches.errors))
+    webhooks: dict[BaseId, BaseWebhook] = {}
     if account.error is not None:
         plan.errors.update(dict.fromkeys(of_account, account.error))
     for one in configured:
@@ -115,8 +119,11 @@ def plan_sync(
             stream = TableStream(name, matches.tables[name], config, json_schema)
         request = ReadRequest()
         if one.sync_mode is SyncMode.incremental:
-            request = ReadRequest(config.incremental, states.get_stream_state(name, None))
+            saved = states.get_stream_state(name, None)
+            request = ReadRequest(config.incremental, saved, webhooks)
         plan.streams.append(PlannedStream(stream, request, stream.tables()))
+    if config.incremental.method == "webhooks":
+        _find_webhooks(plan.streams, webhooks, client)
     return plan
 
 
@@ -149,6 +156,19 @@ def _read_account(matcher: StreamMatcher, config: Config) -> Account:
         return matcher.read_account(may_miss_bases=config.on_missing_table == "skip")
     except AirtableError as error:
         return Account(error=error)
+
+
+def _find_webhooks(
+    streams: Iterable[PlannedStream], webhooks: dict[BaseId, BaseWebhook], client: AirtableClient
+) -> None:
+    """Note where each stream goes on, since the webhook of a base is read once for all of them."""
+    for planned in streams:
+        for table in planned.tables if planned.request.incremental else ():
+            webhook = webhooks.setdefault(table.base_id, BaseWebhook(client, table))
+            saved = planned.stream.state_of(table, planned.request.saved_state)
+            position = find_position(saved)
+            if position is not None:
+                webhook.note(position)
 
 
 def _configured_schema(configured: ConfiguredAirbyteStream) -> JsonSchema | None:

@@ -1,0 +1,267 @@
+"""The webhook of a base: how it is found, made and read.
+
+All streams of a base share one webhook, and so do other connections: a list of payloads takes
+nothing away, and each stream saves its own position. The connector uses a webhook that is there,
+makes one only where none fits, and never deletes one.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from source_airtable.api.client import ask_again
+from source_airtable.api.scopes import WEBHOOKS_SCOPE
+from source_airtable.api.webhooks import MOST_PAYLOADS_OF_A_PAGE, BaseWebhooks, has_no_place
+from source_airtable.changes.moments import is_over
+from source_airtable.changes.payloads import PayloadLog, error_code
+from source_airtable.changes.webhook_position import WebhookPosition
+from source_airtable.errors import (
+    AccessDeniedError,
+    AirtableError,
+    AirtableUnavailableError,
+    ContractError,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from source_airtable.api.client import AirtableClient
+    from source_airtable.api.webhooks import Webhook
+    from source_airtable.api.wire_types import TableId
+    from source_airtable.changes.payloads import TableChanges
+    from source_airtable.schema.table_schema import TableSchema
+
+LOGGER = logging.getLogger("airbyte.source_airtable")
+
+RETENTION = timedelta(days=6.5)
+"""Airtable keeps payloads for seven days; half a day is left for a sync that takes its time."""
+REFRESH_BEFORE_END = timedelta(days=3)
+MOST_UNREAD_PAYLOADS = 5_000
+"""From here on, reading the tables takes less time than listing the payloads."""
+_MOST_PAGES = 2 * MOST_UNREAD_PAYLOADS // MOST_PAYLOADS_OF_A_PAGE
+
+_PASSING_ERROR = "INTERNAL_ERROR"
+"""The code of a payload that is lost. With any other code, the webhook reports nothing more."""
+
+
+class WebhookFailedError(Exception):
+    """A webhook reports nothing more."""
+
+
+class NoWebhookError(Exception):
+    """The base has no webhook that the sync can read; the text says why."""
+
+
+@dataclass(slots=True)
+class ReadWebhook:
+    """A webhook, as far as this sync has read it."""
+
+    position: WebhookPosition
+    """Where the next sync goes on."""
+    complete_from: int
+    """The number of a payload from which on none is missing."""
+    why_incomplete: str
+    _log: PayloadLog
+
+    def why_unknown(self, saved: WebhookPosition | None) -> str | None:
+        """Say why the changes since a saved position are not known; None where they are."""
+        now = self.position
+        if saved is None:
+            return "no webhook was read for it before"
+        if saved.webhook_id != now.webhook_id:
+            return "the webhook that it was read by is gone, or reports nothing more"
+        if is_over(RETENTION, saved.read_at, now.read_at):
+            return "its webhook was last read more than six days ago"
+        if saved.cursor < self.complete_from:
+            return self.why_incomplete
+        if saved.cursor > now.cursor:
+            return "its webhook counts payloads anew"
+        return None
+
+    def changes_of(self, table_id: TableId, saved: WebhookPosition) -> TableChanges:
+        """Give what happened to a table since a position."""
+        return self._log.changes_of(table_id, saved.cursor)
+
+
+class BaseWebhook:
+    """Reads the webhook of a base once in a sync, for all its streams. Threads may share it."""
+
+    def __init__(self, client: AirtableClient, table: TableSchema) -> None:
+        self._base_name = table.base_name
+        self._webhooks = BaseWebhooks(client, table.base_id)
+        self._saved: list[WebhookPosition] = []
+        self._lock = threading.Lock()
+        self._is_read = False
+        self._outcome: ReadWebhook | Exception | None = None
+
+    def note(self, position: WebhookPosition) -> None:
+        """Note a saved position; all of them are noted before the webhook is read."""
+        self._saved.append(position)
+
+    def read(self, now: datetime | None) -> ReadWebhook | None:
+        """Read what changed; None, with a warning, where the base has no webhook to read.
+
+        `now` is Airtable's clock (UTC). Raises the client's error where Airtable does not answer.
+        """
+        with self._lock:
+            if not self._is_read:
+                self._is_read = True
+                try:
+                    self._outcome = self._read(now)
+                except NoWebhookError as missing:
+                    self._warn(str(missing))
+                except Exception as failure:  # noqa: BLE001 - each stream of the base must learn of it
+                    self._outcome = failure
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome
+
+    def _read(self, now: datetime | None) -> ReadWebhook:
+        if now is None:
+            raise NoWebhookError("Airtable's answers have no date")
+        try:
+            listed = ask_again(self._webhooks.list_webhooks)
+        except AccessDeniedError:
+            raise NoWebhookError(f"the token lacks the scope {WEBHOOKS_SCOPE}") from None
+        except ContractError as odd:
+            raise NoWebhookError(odd.message) from None
+        return self._read_first(listed, now) or self._make(listed, now)
+
+    def _read_first(self, listed: list[Webhook], now: datetime) -> ReadWebhook | None:
+        """Read the first webhook that works; those come first that most streams have read."""
+        used = Counter(position.webhook_id for position in self._saved)
+        fitting = [one for one in listed if one.fits and not _has_expired(one, now)]
+        for webhook in sorted(fitting, key=lambda one: -used[one.webhook_id]):
+            try:
+                read = self._read_from_positions(webhook, now)
+            except (AccessDeniedError, WebhookFailedError):  # noqa: PERF203 - few turns, each with calls
+                LOGGER.warning(
+                    "Base %s: the webhook %s cannot be read any more.",
+                    self._base_name,
+                    webhook.webhook_id,
+                )
+            else:
+                self._refresh(webhook, now)
+                return read
+        return None
+
+    def _read_from_positions(self, webhook: Webhook, now: datetime) -> ReadWebhook:
+        """Read a webhook from the oldest position that it still knows."""
+        following = webhook.next_cursor
+        known = [
+            one.cursor
+            for one in self._saved
+            if one.webhook_id == webhook.webhook_id
+            and not is_over(RETENTION, one.read_at, now)
+            and following - one.cursor <= MOST_UNREAD_PAYLOADS
+        ]
+        # A webhook that nobody has read may have failed; its last payload says so.
+        start = min([*known, following]) if known else max(1, following - 1)
+        try:
+            read = self._read_payloads(webhook.webhook_id, start, now)
+        except ContractError as odd:
+            LOGGER.warning("Base %s: no payloads of its webhook: %s", self._base_name, odd.message)
+            position = WebhookPosition(webhook.webhook_id, following, now)
+            why = "Airtable does not give the payloads since the last sync"
+            return ReadWebhook(position, following, why, PayloadLog())
+        LOGGER.info(
+            "Base %s: read the webhook %s, payloads %d to %d.",
+            self._base_name,
+            webhook.webhook_id,
+            start,
+            read.position.cursor - 1,
+        )
+        return read
+
+    def _read_payloads(self, webhook_id: str, start: int, now: datetime) -> ReadWebhook:
+        """Read payloads until none follows; raises WebhookFailedError where none ever will."""
+        log, cursor, complete_from = PayloadLog(), start, start
+        why = f"more than {MOST_UNREAD_PAYLOADS:,} payloads are unread"
+        for _ in range(_MOST_PAGES):
+            page = ask_again(partial(self._webhooks.list_payloads, webhook_id, cursor))
+            first = page.cursor - len(page.payloads)
+            if first > cursor:
+                complete_from, why = first, "Airtable does not have all payloads any more"
+            for number, payload in enumerate(page.payloads, max(first, cursor)):
+                code = error_code(payload)
+                if code is None:
+                    log.note(number, payload)
+                elif code == _PASSING_ERROR:
+                    complete_from, why = number + 1, "Airtable could not make one of the payloads"
+                else:
+                    raise WebhookFailedError
+            cursor = page.cursor
+            if not page.more_follow:
+                position = WebhookPosition(webhook_id, cursor, now)
+                return ReadWebhook(position, complete_from, why, log)
+        raise ContractError(answer="payloads without end")
+
+    def _make(self, listed: list[Webhook], now: datetime) -> ReadWebhook:
+        """Make a webhook, which knows of nothing yet."""
+        try:
+            webhook = self._webhooks.create_webhook()
+        except AccessDeniedError:
+            raise NoWebhookError(
+                "there is none to share, and only somebody with the creator role on the base can "
+                "make one"
+            ) from None
+        except AirtableUnavailableError:
+            return self._find_made(listed, now)
+        except ContractError as refused:
+            if has_no_place(refused):
+                raise NoWebhookError(
+                    "there is none to share, and the base has as many as Airtable allows"
+                ) from None
+            raise NoWebhookError(refused.message) from None
+        LOGGER.info(
+            "Base %s: made the webhook %s. It notifies nobody, and ends when nobody reads it for "
+            "seven days.",
+            self._base_name,
+            webhook.webhook_id,
+        )
+        return ReadWebhook(WebhookPosition(webhook.webhook_id, 1, now), 1, "", PayloadLog())
+
+    def _find_made(self, before: list[Webhook], now: datetime) -> ReadWebhook:
+        """Find the webhook that a request made whose answer was lost; raises where there is none.
+
+        Another request might make a second one.
+        """
+        known = {one.webhook_id for one in before}
+        made = [one for one in self._webhooks.list_webhooks() if one.webhook_id not in known]
+        read = self._read_first(made, now)
+        if read is None:
+            raise AirtableUnavailableError(answer="no webhook could be made")
+        return read
+
+    def _refresh(self, webhook: Webhook, now: datetime) -> None:
+        """Prolong a webhook's life where a list of payloads has not done so."""
+        if webhook.expires_at is None or webhook.expires_at - now > REFRESH_BEFORE_END:
+            return
+        try:
+            self._webhooks.refresh_webhook(webhook.webhook_id)
+        except AirtableError as refused:
+            LOGGER.warning(
+                "Base %s: its webhook ends at %s unless somebody with the creator role refreshes "
+                "it, and this sync could not: %s",
+                self._base_name,
+                webhook.expires_at,
+                refused.message,
+            )
+
+    def _warn(self, reason: str) -> None:
+        LOGGER.warning(
+            "Base %s has no webhook that the sync can read: %s. Its tables are read by the method "
+            "last_modified.",
+            self._base_name,
+            reason.removesuffix("."),
+        )
+
+
+def _has_expired(webhook: Webhook, now: datetime) -> bool:
+    return webhook.expires_at is not None and webhook.expires_at <= now
