@@ -18,6 +18,8 @@ class PersonalAccessToken:
     user_id: str = "usrSimulatedUser1"
     email: str = "user1@example.com"
     is_oauth: bool = False
+    client_id: str | None = None
+    """The OAuth integration."""
     expires_at: float | None = None
     """Seconds since 1970. None: never."""
     uses_left: int | None = None
