@@ -184,6 +184,8 @@ class _Report:
         """The error that the action puts a webhook in: it deletes a watched field or the scope."""
         if watch.scope is not None and watch.table is None:
             return INVALID_FILTERS
+        if not watch.field_ids:
+            return None
         known = {one["id"] for table in self._base.tables.values() for one in table.fields}
         return INVALID_HOOK if watch.field_ids - known else None
 

@@ -25,6 +25,11 @@ class PersonalAccessToken:
     uses_left: int | None = None
     """Calls until the token ends. None: no limit."""
 
+    @property
+    def owner(self) -> str:
+        """Who owns the webhooks that it creates: the OAuth integration, or the token itself."""
+        return self.client_id or self.token
+
     def takes_call(self, now: float) -> bool:
         """Whether the token is valid. Counts the call."""
         if self.expires_at is not None and now >= self.expires_at:

@@ -41,10 +41,11 @@ def _names(webhooks: list[Webhook]) -> dict[str, list[str]]:
 def _add_webhook(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
     base = simulator.account.base(given["base"])
     token = given.get("token")
+    owner = ANOTHER_CLIENT if token is None else simulator.account.token(token).owner
     key = simulator.account.make_id("ach")
     base.webhooks[key] = Webhook(
         id=key,
-        owner=ANOTHER_CLIENT if token is None else token,
+        owner=owner,
         specification=given.get("specification", SPECIFICATION),
         expires_at=simulator.clock.now() + LIFE_SECONDS,
         notification_url=given.get("notification_url"),

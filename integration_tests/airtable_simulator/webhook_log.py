@@ -28,7 +28,6 @@ class Webhook:
     specification: dict[str, Any]
     expires_at: float
     notification_url: str | None = None
-    is_oauth: bool = False
     are_notifications_enabled: bool = True
     disabled_at: float | None = None
     error_code: str | None = None

@@ -20,7 +20,7 @@ from .webhook_log import LIFE_SECONDS, Webhook
 from .wire import to_json
 
 if TYPE_CHECKING:
-    from .account import Base, PersonalAccessToken
+    from .account import Base
     from .endpoints import Request
     from .simulator import Simulator
 
@@ -56,18 +56,16 @@ def create_webhook(simulator: Simulator, request: Request) -> bytes:
     ]
     if len(counted) >= MOST_WEBHOOKS:
         raise errors.too_many_webhooks("TOO_MANY_WEBHOOKS_IN_BASE")
-    owner = _owner(token)
-    own = [one for one in counted if one.owner == owner]
+    own = [one for one in counted if one.owner == token.owner]
     if token.is_oauth and len(own) >= MOST_WEBHOOKS_OF_INTEGRATION:
         raise errors.too_many_webhooks("TOO_MANY_WEBHOOKS_BY_OAUTH_INTEGRATION_IN_BASE")
     key = simulator.account.make_id("ach")
     base.webhooks[key] = made = Webhook(
         id=key,
-        owner=owner,
+        owner=token.owner,
         specification=body["specification"],
         expires_at=now + LIFE_SECONDS,
         notification_url=url,
-        is_oauth=token.is_oauth,
     )
     return to_json({"id": key, "macSecretBase64": "c2VjcmV0", **_expiration(made)})
 
@@ -144,13 +142,9 @@ def _open(simulator: Simulator, request: Request) -> Base:
     return base
 
 
-def _owner(token: PersonalAccessToken) -> str:
-    return token.client_id or token.token
-
-
 def _visible(simulator: Simulator, base: Base, request: Request) -> list[Webhook]:
     is_private = simulator.settings.webhooks_are_private or request.token.is_oauth
-    owner = _owner(request.token)
+    owner = request.token.owner
     return [one for one in base.webhooks.values() if not is_private or one.owner == owner]
 
 
