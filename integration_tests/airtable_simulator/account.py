@@ -5,15 +5,16 @@ A table is (base id, table id) everywhere: a duplicated base may keep its table 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
 
+from .changes import Changes
 from .ids import make_id
 from .oauth import OauthServer
 from .record import Cells, Projection, Record
 from .table import FieldDict, Table, UnknownModelError
 from .tokens import READ_SCOPES, PersonalAccessToken
+from .webhook_log import Webhook
 from .wire import to_json
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Record",
     "Table",
     "UnknownModelError",
+    "Webhook",
 ]
 
 DEFAULT_TOKEN: Final = ".".join(("pat" + "Simulator00000", "5" * 64))
@@ -38,19 +40,10 @@ WRITE_SCOPES: Final = (
     "schema.bases:write",
     "webhook:manage",
 )
+FIRST_TRANSACTION: Final = 30
+"""Not 1, because a transaction's number has nothing to do with a payload's."""
 WORKSPACE_ID: Final = "wspSimulator00000"
 """The only workspace in which bases can be created."""
-
-
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    """A webhook of a base."""
-
-    token: str
-    """The token that created it."""
-    specification: dict[str, Any]
-    notification_url: str | None
-    expires_at: float
 
 
 class Base:
@@ -67,8 +60,40 @@ class Base:
         self.sync_ids: dict[str, str] = {}
         """By the id of a Sync API endpoint: the table that it fills."""
         self.webhooks: dict[str, Webhook] = {}
+        self.trash: dict[str, Table] = {}
+        """Deleted tables, which can be restored."""
+        self.changes = Changes(self.webhooks)
+        self.transactions = FIRST_TRANSACTION
+        """Counts the actions that were noted for webhooks."""
         for given in document.get("tables") or ():
-            self.tables[given["id"]] = Table(given, now)
+            self.add_table(Table(given, now))
+
+    def add_table(self, table: Table) -> None:
+        """Add a table at the end."""
+        self.tables[table.id] = table
+        table.changes = self.changes
+        self.changes.create_table(table.id)
+
+    def delete_table(self, table: Table) -> None:
+        """Delete a table. Only `restore_table` can bring it back."""
+        self.trash[table.id] = self.tables.pop(table.id)
+        self.changes.destroy_table(table.id)
+
+    def restore_table(self, table_id: str) -> Table:
+        """Bring a deleted table back with its records."""
+        if table_id not in self.trash:
+            raise UnknownModelError(f"base {self.id} has no deleted table {table_id}")
+        if table_id in self.tables:
+            raise ValueError(f"base {self.id} has a table {table_id} already")
+        restored = self.trash.pop(table_id)
+        self.add_table(restored)
+        return restored
+
+    def drop_gone_webhooks(self, now: float) -> None:
+        """Drop the webhooks that are disabled for too long."""
+        for webhook in list(self.webhooks.values()):
+            if webhook.is_gone(now):
+                del self.webhooks[webhook.id]
 
     def find_table(self, name_or_id: str) -> Table | None:
         """The table with this id or name. A name matches whatever its case."""

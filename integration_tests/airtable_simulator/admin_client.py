@@ -58,7 +58,7 @@ class AdminClient:
     ) -> Reply:
         """Create a record.
 
-        More: id, createdTime, lastModifiedTime (null: blank), commentCount or comments.
+        More: id, createdTime, lastModifiedTime (null: blank), commentCount or comments, source.
         """
         return self.call("create_record", base=base, table=table, fields=fields, **more)
 
@@ -74,7 +74,7 @@ class AdminClient:
     ) -> Reply:
         """Change cells. Without ``is_user_edit`` the modified time stays, as after a recomputation.
 
-        More: createdTime, lastModifiedTime (null: blank), commentCount.
+        More: createdTime, lastModifiedTime (null: blank), commentCount, source (as in webhooks).
         """
         where = {"base": base, "table": table, "record": record}
         return self.call("edit_record", **where, fields=fields, is_user_edit=is_user_edit, **more)
@@ -82,6 +82,34 @@ class AdminClient:
     def delete_record(self, base: str, table: str, record: str) -> None:
         """Delete a record."""
         self.call("delete_record", base=base, table=table, record=record)
+
+    def restore_record(self, base: str, table: str, record: str) -> None:
+        """Bring a deleted record back, at the end, with the cells and times that it had."""
+        self.call("restore_record", base=base, table=table, record=record)
+
+    def create_records(self, base: str, table: str, records: list[dict[str, Any]]) -> list[str]:
+        """Create records by one action and return their ids.
+
+        Keys of a record: fields; optional: id, createdTime, lastModifiedTime.
+        """
+        ids: list[str] = self.call("create_records", base=base, table=table, records=records)["ids"]
+        return ids
+
+    def edit_records(
+        self,
+        base: str,
+        table: str,
+        records: dict[str, dict[str, Any]],
+        *,
+        is_user_edit: bool = True,
+    ) -> None:
+        """Change cells by record id, by one action, as `edit_record` does."""
+        where = {"base": base, "table": table}
+        self.call("edit_records", **where, records=records, is_user_edit=is_user_edit)
+
+    def delete_records(self, base: str, table: str, records: list[str]) -> None:
+        """Delete records by one action."""
+        self.call("delete_records", base=base, table=table, records=records)
 
     def add_comment(self, base: str, table: str, record: str, text: str, **more: Any) -> Reply:  # noqa: ANN401 - JSON
         """Add a comment. More: id, author, createdTime, parentCommentId, reactions."""
@@ -136,9 +164,23 @@ class AdminClient:
         """Rename a table."""
         self.call("rename_table", base=base, table=table, name=name)
 
+    def add_table(self, base: str, document: dict[str, Any]) -> str:
+        """Add a table in the bases' JSON, with its records. Return its id."""
+        table_id: str = self.call("add_table", base=base, document=document)["id"]
+        return table_id
+
+    def duplicate_table(self, base: str, table: str, name: str | None = None) -> str:
+        """Copy a table with its records. Return the id of the copy; all its ids are new."""
+        table_id: str = self.call("duplicate_table", base=base, table=table, name=name)["id"]
+        return table_id
+
     def delete_table(self, base: str, table: str) -> None:
         """Delete a table."""
         self.call("delete_table", base=base, table=table)
+
+    def restore_table(self, base: str, table: str) -> None:
+        """Bring back a deleted table, named by its id."""
+        self.call("restore_table", base=base, table=table)
 
     def add_sync(self, base: str, table: str) -> str:
         """Set up the Sync API for a table, which Airtable does by hand. Return the sync's id."""
@@ -217,6 +259,70 @@ class AdminClient:
     def revoke_oauth_grant(self, grant: str) -> None:
         """End a grant and all its tokens."""
         self.call("revoke_oauth_grant", grant=grant)
+
+    def add_webhook(
+        self,
+        base: str,
+        *,
+        specification: dict[str, Any] | None = None,
+        notification_url: str | None = None,
+        token: str | None = None,
+    ) -> str:
+        """Add a webhook of another client, or of a token, and return its id."""
+        wanted = {"specification": specification, "notification_url": notification_url}
+        wanted["token"] = token
+        given = {name: value for name, value in wanted.items() if value is not None}
+        webhook: str = self.call("add_webhook", base=base, **given)["id"]
+        return webhook
+
+    def fill_webhooks(self, base: str) -> list[str]:
+        """Take all places of a base with webhooks of another client. Return their ids."""
+        added: list[str] = self.call("fill_webhooks", base=base)["webhooks"]
+        return added
+
+    def drop_webhooks(self, base: str, webhook: str | None = None) -> list[str]:
+        """Delete one webhook or all of them. Return the ids."""
+        return self._command_webhooks("drop_webhooks", base, webhook)
+
+    def disable_webhooks(self, base: str, webhook: str | None = None) -> list[str]:
+        """Disable one webhook or all of them: no new payloads, and gone after seven days."""
+        return self._command_webhooks("disable_webhooks", base, webhook)
+
+    def expire_webhooks(self, base: str, webhook: str | None = None) -> list[str]:
+        """Let one webhook or all of them expire now, as if nobody had read them for seven days."""
+        return self._command_webhooks("expire_webhooks", base, webhook)
+
+    def fail_webhooks(
+        self, base: str, webhook: str | None = None, *, code: str = "INVALID_HOOK"
+    ) -> list[str]:
+        """Put one webhook or all of them in error.
+
+        Codes: INVALID_FILTERS, INVALID_HOOK and INTERNAL_ERROR.
+        """
+        return self._command_webhooks("fail_webhooks", base, webhook, code=code)
+
+    def add_payloads(self, base: str, count: int, webhook: str | None = None) -> list[str]:
+        """Add payloads without changes to one webhook or to all of them."""
+        return self._command_webhooks("add_payloads", base, webhook, count=count)
+
+    def webhooks(self, base: str) -> list[Reply]:
+        """The webhooks of a base.
+
+        Keys: id, specification, notification_url, is_enabled, error_code, expires_at, first_number
+        and next_number.
+        """
+        shown: list[Reply] = self.call("show_webhooks", base=base)["webhooks"]
+        return shown
+
+    def _command_webhooks(
+        self,
+        command: str,
+        base: str,
+        webhook: str | None,
+        **more: Any,  # noqa: ANN401 - JSON
+    ) -> list[str]:
+        ids: list[str] = self.call(command, base=base, webhook=webhook, **more)["webhooks"]
+        return ids
 
     def set_clock(self, at: str | float | None = None) -> float:
         """Stop the clock at a moment (ISO 8601 or seconds), or now. Return the time."""

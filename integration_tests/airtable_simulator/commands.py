@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from aiohttp import web
 
+from .account import DEFAULT_TOKEN
 from .clock import parse_time, to_wire_time
 from .comments import build_comment, edit_comment, generate_comments, newest_first
 from .limits import Limits
+from .payloads import report_changes
 from .stats import Stats
 from .synthetic import synthetic_account
 from .table import UnknownModelError
+from .table_commands import TABLE_COMMANDS
+from .webhook_commands import WEBHOOK_COMMANDS
 from .wire import to_json
 
 if TYPE_CHECKING:
@@ -39,7 +43,12 @@ async def run_command(simulator: Simulator, request: web.Request) -> web.Respons
         return web.json_response({"error": f"no command {name}"}, status=404)
     try:
         given = orjson.loads(await request.read() or b"{}")
-        result = command(simulator, given)
+        source = given.pop("source", "client")
+        token = simulator.account.tokens.get(DEFAULT_TOKEN)
+        try:
+            result = command(simulator, given)
+        finally:
+            report_changes(simulator, given.get("base"), source, token)
     except (ValueError, KeyError, TypeError, UnknownModelError) as error:
         sentence = f"{type(error).__name__}: {error}"
         return web.json_response({"error": sentence}, status=400)
@@ -75,7 +84,7 @@ def _rename_table(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN40
 
 def _delete_table(simulator: Simulator, given: Arguments) -> Any:  # noqa: ANN401 - JSON
     base = simulator.account.base(given["base"])
-    del base.tables[base.table(given["table"]).id]
+    base.delete_table(base.table(given["table"]))
     return {"deleted": True}
 
 
@@ -319,6 +328,8 @@ def _comment(record: Record, comment_id: str) -> Comment:
 
 
 COMMANDS: Final[dict[str, Callable[[Simulator, Arguments], Any]]] = {
+    **TABLE_COMMANDS,
+    **WEBHOOK_COMMANDS,
     "add_comment": _add_comment,
     "add_field": _add_field,
     "add_oauth_client": _add_oauth_client,

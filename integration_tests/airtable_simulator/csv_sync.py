@@ -97,6 +97,7 @@ ENDPOINTS: Final = (
         scopes=("data.records:write", "schema.bases:write"),
         levels=CREATORS,
         is_counted=True,
+        source="sync",
         read=read_csv,
     ),
 )

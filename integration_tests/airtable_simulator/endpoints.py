@@ -89,6 +89,8 @@ class Endpoint:
     """The permission levels that suffice. None: every level but ``none``."""
     is_counted: bool = False
     """Whether the monthly quota counts the call."""
+    source: str = "publicApi"
+    """Who changes the base, as webhooks show it."""
     read: ReadBody = read_body
     admit: Admit | None = None
     """Replaces the check of token and limits. For what is not part of the Web API."""

@@ -116,6 +116,16 @@ def invalid_schema(error_type: str, reason: str) -> Refusal:
     return Refusal(422, to_error(error_type, reason))
 
 
+def too_many_webhooks(error_type: str) -> Refusal:
+    """422: the base, or the OAuth integration in it, has no place for a webhook."""
+    return Refusal(422, to_error(error_type, "The limit of webhooks is reached"))
+
+
+def webhook_in_error(code: str) -> Refusal:
+    """422: the webhook is in error."""
+    return Refusal(422, to_error(code, "The webhook is in error"))
+
+
 def rate_limit_reached(shape: str) -> Refusal:
     """429: too many requests in a second, or a request before the penalty is over."""
     build = to_error if shape == "error" else to_errors

@@ -52,7 +52,7 @@ class Call:
     table: tuple[str, ...] = ()
     page: int = 1
     record: str | None = None
-    """The attachment's id for ``get_file``."""
+    """The attachment's id for ``get_file``, and the webhook's id for calls to a webhook."""
 
 
 @dataclass(slots=True)
@@ -197,6 +197,8 @@ def damage_answer(answer: Answer, action: dict[str, Any], released: asyncio.Even
 
 def _mark_text(body: bytes, mark: bytes, field_key: str | None) -> bytes:
     """Append raw bytes to the first text cell, or to the first name where there are no records."""
+    if not body:
+        return mark
     marker = "MARKED-HERE"
     answer = json.loads(body)  # keeps lone surrogates, unlike orjson
     holders = [record.get("fields", {}) for record in answer.get("records", ())]

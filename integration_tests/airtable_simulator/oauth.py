@@ -147,6 +147,7 @@ class OauthServer:
             base_ids=grant.base_ids,
             user_id=grant.user_id,
             is_oauth=True,
+            client_id=grant.client_id,
             expires_at=now + settings.oauth_expires_in_seconds,
             uses_left=settings.oauth_calls_of_access_token,
         )

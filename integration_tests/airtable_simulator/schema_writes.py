@@ -82,7 +82,8 @@ def create_table(simulator: Simulator, request: Request) -> bytes:
     made = maker.table(body, base)
     names = [*(table.name for table in base.tables.values()), made["name"]]
     _refuse_equal_names(names, "DUPLICATE_TABLE_NAME")
-    table = base.tables[made["id"]] = Table(made, maker.now)
+    table = Table(made, maker.now)
+    base.add_table(table)
     for field in table.fields:
         maker.link_back(base, table, field)
     return table.schema_json(has_visible_field_ids=False)
@@ -96,8 +97,7 @@ def update_table(simulator: Simulator, request: Request) -> bytes:
     others = [one.name for one in base.tables.values() if one is not table]
     name = _name(body, "table") if "name" in body else table.name
     _refuse_equal_names([*others, name], "DUPLICATE_TABLE_NAME")
-    table.description = body.get("description", table.description)
-    table.rename(name)
+    table.change_metadata(name, body.get("description", table.description))
     return table.schema_json(has_visible_field_ids=False)
 
 

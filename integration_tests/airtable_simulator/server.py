@@ -12,6 +12,7 @@ from .answers import Answer, send, to_answer
 from .clock import to_http_date
 from .endpoints import Arrival, Endpoints, Request
 from .faults import Call, answer_instead, damage_answer
+from .payloads import report_changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 KNOWN_PARAMETERS: Final = frozenset(
     {"cellFormat", "fields", "filterByFormula", "include", "maxRecords", "offset", "pageSize"}
     | {
+        "cursor",
+        "limit",
         "recordMetadata",
         "records",
         "returnFieldsByFieldId",
@@ -138,6 +141,8 @@ class Server:
             )
         except errors.Refusal as refusal:
             return to_answer(refusal)
+        finally:
+            report_changes(simulator, arrival.names.get("base"), endpoint.source, token)
         answer = given if isinstance(given, Answer) else Answer(body=given)
         damage_answer(answer, fault, simulator.faults.released)
         return answer
@@ -158,5 +163,5 @@ class Server:
             tables = (table.id, table.name) if table else (names.get("table", ""),)
         offset = body.get("offset") if isinstance(body, dict) else None
         page = self._simulator.iterators.page_number(offset if isinstance(offset, str) else None)
-        record = names.get("record", names.get("attachment"))
+        record = names.get("record", names.get("attachment", names.get("webhook")))
         return Call(arrival.endpoint.kind, bases, tables, page, record)

@@ -10,9 +10,11 @@ AIRTABLE_MAX_PAGE_SIZE: Final = 100
 AIRTABLE_MAX_URL_LENGTH: Final = 16_000
 """Characters; https://airtable.com/developers/web/api/url-length-limit"""
 WORDS: Final = {
+    "aged_webhook_cursor": ("go_on", "refuse"),
     "blank_comparison": ("false", "error"),
     "blank_modified_time": ("blank", "error"),
     "last_comments_offset": ("null", "absent"),
+    "webhook_error_answer": ("payload", "refusal"),
 }
 """The values of settings for what is not known of Airtable."""
 
@@ -61,7 +63,29 @@ class Settings:
     expired_file_status: int = 410
     """The status of an expired URL. Airtable answers 403 too."""
     webhooks_are_private: bool = False
-    """Whether a token sees only the webhooks it created. Not known for personal access tokens."""
+    """Whether a token sees only the webhooks it created. Not known for personal access tokens.
+
+    OAuth integrations always see only their own.
+    """
+    webhook_records_per_payload: int | None = None
+    """Airtable may split one action into several payloads. None: it does not."""
+    webhooks_report_computed: bool = True
+    """Whether recomputed cells are reported. Not known of Airtable."""
+    webhooks_report_link_renames: bool = False
+    """Whether a record's new name is reported for the records that link to it. Not known."""
+    webhook_tables_need_metadata: bool = False
+    """Whether created and deleted tables need the data type ``tableMetadata``. Not known."""
+    webhook_error_answer: str = "payload"
+    """``payload`` or ``refusal``: how a webhook in error answers the listing of payloads."""
+    aged_webhook_cursor: str = "go_on"
+    """``go_on`` or ``refuse``: a cursor that is older than the retention. Not known of Airtable.
+
+    ``go_on`` continues with the oldest payload that is kept.
+    """
+    gone_webhook_status: int = 404
+    """The status for a webhook that is gone. 403 is plausible too."""
+    expired_webhooks_count: bool = True
+    """Whether disabled and expired webhooks take one of a base's ten places. Not known."""
     filter_is_honoured: bool = True
     """False: a filter is parsed and then ignored."""
     filter_is_rejected: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from .changes import Changes
 from .clock import parse_time, to_wire_date, to_wire_time
 from .comments import generate_comments, load_comments
 from .ids import make_id
@@ -23,6 +24,7 @@ COMPUTED_TYPES: Final = frozenset(
 )
 """Types of fields that no user can edit; https://airtable.com/developers/web/api/field-model"""
 ATTACHMENTS: Final = "multipleAttachments"
+LINKS: Final = "multipleRecordLinks"
 
 
 class UnknownModelError(LookupError):
@@ -43,6 +45,10 @@ class Table:
         only_view = {"id": make_id("viw", self.id), "name": "Grid view", "type": "grid"}
         self.views: list[ViewDict] = [dict(one) for one in document.get("views") or [only_view]]
         self.records: dict[str, Record] = {}
+        self.trash: dict[str, Record] = {}
+        """Deleted records, which can be restored."""
+        self.changes = Changes()
+        """Where the table notes changes; its base has one for all of its tables."""
         self.attachment_field_ids: tuple[str, ...] = ()
         """Fields whose cells are attachments, including lookups of attachments."""
         self._projections: dict[tuple[Any, ...], Projection] = {}
@@ -149,14 +155,26 @@ class Table:
         self._schema_json[has_visible_field_ids] = made
         return made
 
+    def metadata(self) -> dict[str, str | None]:
+        """The table's name and description."""
+        return {"name": self.name, "description": self.description}
+
     def rename(self, name: str) -> None:
         """Rename the table."""
-        self.name = name
+        self.change_metadata(name, self.description)
+
+    def change_metadata(self, name: str, description: str | None) -> None:
+        """Change the table's name and description."""
+        if self.changes.is_watched:
+            self.changes.table(self.id).change_metadata(self.metadata())
+        self.name, self.description = name, description
         self._schema_json.clear()
 
     def change_field(self, name_or_id: str, changes: dict[str, Any]) -> FieldDict:
         """Change a field's name, type or options. None removes a key."""
         changed = self.field(name_or_id)
+        if self.changes.is_watched:
+            self.changes.table(self.id).change_field(changed["id"], dict(changed))
         for key, value in changes.items():
             if value is None and key != "options":
                 changed.pop(key, None)
@@ -169,6 +187,8 @@ class Table:
         """Add a field at the end, with a new id if it has none."""
         added = {"id": make_id("fld", self.id, given["name"], len(self.fields)), **given}
         self.fields.append(added)
+        if self.changes.is_watched:
+            self.changes.table(self.id).create_field(added["id"])
         self._fields_changed()
         return added
 
@@ -178,6 +198,8 @@ class Table:
         self.fields = [given for given in self.fields if given["id"] != field_id]
         for record in self.records.values():
             record.cells.pop(field_id, None)
+        if self.changes.is_watched:
+            self.changes.table(self.id).destroy_field(field_id)
         self._fields_changed()
 
     def _fields_changed(self) -> None:
@@ -195,6 +217,8 @@ class Table:
         if record.modified_at is not None:
             self._stamp(record, "lastModifiedTime", record.modified_at, changed=None)
         self._number(record)
+        if self.changes.is_watched:
+            self.changes.table(self.id).create_record(record.id)
         return record
 
     def edit_record(
@@ -208,9 +232,17 @@ class Table:
         fields = [self.field(key) for key in cells]
         wanted = {one["id"]: cell for one, cell in zip(fields, cells.values(), strict=True)}
         editable = {one["id"] for one in fields if one["type"] not in COMPUTED_TYPES}
+        stamped: list[str] = []
         if is_user_edit and (editable or not wanted):
             record.note_edit(editable, now)
-            self._stamp(record, "lastModifiedTime", now, changed=set(wanted))
+            stamped = self._stamp(record, "lastModifiedTime", now, changed=set(wanted))
+        if self.changes.is_watched:
+            # The other end of a link belongs to the action, even where its modified time stays.
+            links = {one["id"] for one in fields if one["type"] == LINKS}
+            by_actor = {*(editable if is_user_edit else links), *stamped}
+            noted = self.changes.table(self.id)
+            noted.change_record(record.id, by_actor)
+            noted.change_record(record.id, wanted.keys() - by_actor, is_recomputed=True)
         for field_id, cell in wanted.items():
             if is_empty(cell):
                 record.cells.pop(field_id, None)
@@ -226,10 +258,31 @@ class Table:
         record.json.clear()
 
     def delete_record(self, record_id: str) -> None:
-        """Delete a record without a trace."""
-        del self.records[self.record(record_id).id]
+        """Delete a record. Only `restore_record` can bring it back."""
+        self.trash[record_id] = self.record(record_id)
+        del self.records[record_id]
+        if self.changes.is_watched:
+            self.changes.table(self.id).destroy_record(record_id)
 
-    def _stamp(self, record: Record, field_type: str, at: float, changed: set[str] | None) -> None:
+    def restore_record(self, record_id: str) -> Record:
+        """Bring a deleted record back, at the end, with the cells and times that it had."""
+        if record_id not in self.trash:
+            raise UnknownModelError(f"table {self.name} has no deleted record {record_id}")
+        if record_id in self.records:
+            raise ValueError(f"table {self.name} has a record {record_id} already")
+        restored = self.records[record_id] = self.trash.pop(record_id)
+        known = self._field_ids
+        restored.cells = {key: cell for key, cell in restored.cells.items() if key in known}
+        restored.json.clear()
+        if self.changes.is_watched:
+            self.changes.table(self.id).create_record(record_id)
+        return restored
+
+    def _stamp(
+        self, record: Record, field_type: str, at: float, changed: set[str] | None
+    ) -> list[str]:
+        """Set the cells that show a moment. Return the ids of their fields."""
+        stamped = []
         for given in self.fields:
             if given["type"] != field_type or given["id"] in (changed or ()):
                 continue
@@ -239,6 +292,8 @@ class Table:
                 continue
             is_date = (options.get("result") or {}).get("type") == "date"
             record.cells[given["id"]] = to_wire_date(at) if is_date else to_wire_time(at)
+            stamped.append(given["id"])
+        return stamped
 
     def _number(self, record: Record) -> None:
         for given in self.fields:

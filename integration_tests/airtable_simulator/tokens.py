@@ -18,10 +18,17 @@ class PersonalAccessToken:
     user_id: str = "usrSimulatedUser1"
     email: str = "user1@example.com"
     is_oauth: bool = False
+    client_id: str | None = None
+    """The OAuth integration."""
     expires_at: float | None = None
     """Seconds since 1970. None: never."""
     uses_left: int | None = None
     """Calls until the token ends. None: no limit."""
+
+    @property
+    def owner(self) -> str:
+        """Who owns the webhooks that it creates: the OAuth integration, or the token itself."""
+        return self.client_id or self.token
 
     def takes_call(self, now: float) -> bool:
         """Whether the token is valid. Counts the call."""
