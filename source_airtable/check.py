@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from source_airtable.api.client import RecordQuery
 from source_airtable.api.scopes import RECORDS_SCOPE
+from source_airtable.changes.base_webhook import BaseWebhook
 from source_airtable.errors import (
     AccessDeniedError,
     BaseNotFoundError,
@@ -60,6 +61,8 @@ class ConnectionCheck:
         # Scopes and roles apply to a whole base, so one table of it is enough.
         for table in {table.base_id: table for table in reversed(tables)}.values():
             self._read_one_record(table)
+            if self._config.incremental.method == "webhooks":
+                self._warn_without_webhook(table)
 
     def _raise_for_unknown_bases(self) -> None:
         bases = self._discovery.list_bases()
@@ -114,6 +117,18 @@ class ConnectionCheck:
         unknown = self._unknown_tables(tables)
         if unknown:
             raise TableNotFoundError(setting="table_ids", table=", ".join(unknown))
+
+    def _warn_without_webhook(self, table: TableSchema) -> None:
+        """Warn where a sync has to do without a webhook; the check makes none."""
+        levels = {base["id"]: base.get("permissionLevel") for base in self._discovery.list_bases()}
+        reason = BaseWebhook(self._client, table).why_none(levels.get(table.base_id))
+        if reason:
+            LOGGER.warning(
+                "Base %s has no webhook that a sync can read: %s. Its tables will be read by the "
+                "method last_modified.",
+                table.base_name,
+                reason,
+            )
 
     def _read_one_record(self, table: TableSchema) -> None:
         query = RecordQuery(table.base_id, table.table_id, page_size_records=1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import requests
 from airbyte_cdk.sources.http_config import MAX_CONNECTION_POOL_SIZE
 from airbyte_cdk.sources.streams.call_rate import LimiterSession
 from airbyte_cdk.sources.streams.http.tcp_keepalive import TcpKeepaliveHTTPAdapter
@@ -19,7 +20,6 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from source_airtable.api.slots import leave_slot_of_this_thread, slot_of_this_thread
 
 if TYPE_CHECKING:
-    import requests
     from urllib3 import PoolManager
 
     from source_airtable.api.rate_limit import AirtableBudget
@@ -110,8 +110,14 @@ class PacedSession(LimiterSession):
         self.mount("http://", adapter)  # ignore-https-check
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # noqa: ANN401 - the base's
-        """Send a request, and keep no slot whichever way it ends."""
+        """Send a request, and keep no slot whichever way it ends.
+
+        A failure carries the request, for `requests` leaves it out where a body breaks off.
+        """
         try:
             return super().send(request, **options)
+        except requests.RequestException as failure:
+            failure.request = failure.request or request
+            raise
         finally:
             leave_slot_of_this_thread()

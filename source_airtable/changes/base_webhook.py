@@ -17,9 +17,14 @@ from typing import TYPE_CHECKING
 
 from source_airtable.api.client import ask_again
 from source_airtable.api.scopes import WEBHOOKS_SCOPE
-from source_airtable.api.webhooks import MOST_PAYLOADS_OF_A_PAGE, BaseWebhooks, has_no_place
+from source_airtable.api.webhooks import (
+    MOST_PAYLOADS_OF_A_PAGE,
+    MOST_WEBHOOKS_OF_A_BASE,
+    BaseWebhooks,
+    has_no_place,
+)
 from source_airtable.changes.moments import is_over
-from source_airtable.changes.payloads import PayloadLog, error_code
+from source_airtable.changes.payloads import PayloadLog
 from source_airtable.changes.webhook_position import WebhookPosition
 from source_airtable.errors import (
     AccessDeniedError,
@@ -46,12 +51,15 @@ MOST_UNREAD_PAYLOADS = 5_000
 """From here on, reading the tables takes less time than listing the payloads."""
 _MOST_PAGES = 2 * MOST_UNREAD_PAYLOADS // MOST_PAYLOADS_OF_A_PAGE
 
-_PASSING_ERROR = "INTERNAL_ERROR"
-"""The code of a payload that is lost. With any other code, the webhook reports nothing more."""
+
+CREATOR = "create"
+"""The permission level of those who may make webhooks."""
+NO_ROLE = "there is none to share, and only somebody with the creator role on the base can make one"
+NO_PLACE = "there is none to share, and the base has as many as Airtable allows"
 
 
 class WebhookFailedError(Exception):
-    """A webhook reports nothing more."""
+    """A webhook reports an error in place of what changed."""
 
 
 class NoWebhookError(Exception):
@@ -122,16 +130,34 @@ class BaseWebhook:
             raise self._outcome
         return self._outcome
 
+    def why_none(self, permission_level: str | None) -> str | None:
+        """Say why a sync would have no webhook, without making one; None where it would have one.
+
+        `permission_level` is the token's owner's on the base, as in the list of bases.
+        """
+        try:
+            listed = self._list()
+        except NoWebhookError as missing:
+            return str(missing)
+        if any(one.fits for one in listed):
+            return None
+        if permission_level not in (None, CREATOR):
+            return NO_ROLE
+        return NO_PLACE if len(listed) >= MOST_WEBHOOKS_OF_A_BASE else None
+
     def _read(self, now: datetime | None) -> ReadWebhook:
         if now is None:
             raise NoWebhookError("Airtable's answers have no date")
+        listed = self._list()
+        return self._read_first(listed, now) or self._make(listed, now)
+
+    def _list(self) -> list[Webhook]:
         try:
-            listed = ask_again(self._webhooks.list_webhooks)
+            return ask_again(self._webhooks.list_webhooks)
         except AccessDeniedError:
             raise NoWebhookError(f"the token lacks the scope {WEBHOOKS_SCOPE}") from None
         except ContractError as odd:
             raise NoWebhookError(odd.message) from None
-        return self._read_first(listed, now) or self._make(listed, now)
 
     def _read_first(self, listed: list[Webhook], now: datetime) -> ReadWebhook | None:
         """Read the first webhook that works; those come first that most streams have read."""
@@ -140,7 +166,7 @@ class BaseWebhook:
         for webhook in sorted(fitting, key=lambda one: -used[one.webhook_id]):
             try:
                 read = self._read_from_positions(webhook, now)
-            except (AccessDeniedError, WebhookFailedError):  # noqa: PERF203 - few turns, each with calls
+            except (AccessDeniedError, ContractError, WebhookFailedError):  # noqa: PERF203 - few turns, each with calls
                 LOGGER.warning(
                     "Base %s: the webhook %s cannot be read any more.",
                     self._base_name,
@@ -166,10 +192,9 @@ class BaseWebhook:
         try:
             read = self._read_payloads(webhook.webhook_id, start, now)
         except ContractError as odd:
-            LOGGER.warning("Base %s: no payloads of its webhook: %s", self._base_name, odd.message)
-            position = WebhookPosition(webhook.webhook_id, following, now)
-            why = "Airtable does not give the payloads since the last sync"
-            return ReadWebhook(position, following, why, PayloadLog())
+            LOGGER.warning("Base %s: payloads of its webhook: %s", self._base_name, odd.message)
+            read = self._read_payloads(webhook.webhook_id, following, now)
+            read.why_incomplete = "Airtable does not give the payloads since the last sync"
         LOGGER.info(
             "Base %s: read the webhook %s, payloads %d to %d.",
             self._base_name,
@@ -180,7 +205,7 @@ class BaseWebhook:
         return read
 
     def _read_payloads(self, webhook_id: str, start: int, now: datetime) -> ReadWebhook:
-        """Read payloads until none follows; raises WebhookFailedError where none ever will."""
+        """Read payloads until none follows; raises WebhookFailedError where one is an error."""
         log, cursor, complete_from = PayloadLog(), start, start
         why = f"more than {MOST_UNREAD_PAYLOADS:,} payloads are unread"
         for _ in range(_MOST_PAGES):
@@ -189,13 +214,9 @@ class BaseWebhook:
             if first > cursor:
                 complete_from, why = first, "Airtable does not have all payloads any more"
             for number, payload in enumerate(page.payloads, max(first, cursor)):
-                code = error_code(payload)
-                if code is None:
-                    log.note(number, payload)
-                elif code == _PASSING_ERROR:
-                    complete_from, why = number + 1, "Airtable could not make one of the payloads"
-                else:
+                if payload.get("error") is True:
                     raise WebhookFailedError
+                log.note(number, payload)
             cursor = page.cursor
             if not page.more_follow:
                 position = WebhookPosition(webhook_id, cursor, now)
@@ -207,17 +228,12 @@ class BaseWebhook:
         try:
             webhook = self._webhooks.create_webhook()
         except AccessDeniedError:
-            raise NoWebhookError(
-                "there is none to share, and only somebody with the creator role on the base can "
-                "make one"
-            ) from None
+            raise NoWebhookError(NO_ROLE) from None
         except AirtableUnavailableError:
             return self._find_made(listed, now)
         except ContractError as refused:
             if has_no_place(refused):
-                raise NoWebhookError(
-                    "there is none to share, and the base has as many as Airtable allows"
-                ) from None
+                raise NoWebhookError(NO_PLACE) from None
             raise NoWebhookError(refused.message) from None
         LOGGER.info(
             "Base %s: made the webhook %s. It notifies nobody, and ends when nobody reads it for "
@@ -259,7 +275,7 @@ class BaseWebhook:
             "Base %s has no webhook that the sync can read: %s. Its tables are read by the method "
             "last_modified.",
             self._base_name,
-            reason.removesuffix("."),
+            reason,
         )
 
 

@@ -17,9 +17,6 @@ from source_airtable.errors import ContractError
 if TYPE_CHECKING:
     from source_airtable.api.wire_types import PayloadDict, TableId
 
-# A name decides no cell. Rows that hold one change the fingerprint of their columns.
-_HARMLESS_CHANGES = frozenset({"name", "description"})
-
 
 @dataclass(frozen=True, slots=True)
 class TableChanges:
@@ -30,7 +27,9 @@ class TableChanges:
     destroyed: tuple[str, ...] = ()
     """Ids of records that were deleted, and that nobody restored since."""
     fields: frozenset[str] = frozenset()
-    """Ids of fields that were created, deleted or changed."""
+    """Ids of fields that were created, deleted or restored, or changed in an unknown way."""
+    field_types: frozenset[tuple[str, str]] = frozenset()
+    """Ids of fields that were changed, each with a type that it had."""
     was_replaced: bool = False
     """Whether the table was created, deleted or restored."""
 
@@ -43,6 +42,7 @@ class _TableEntry:
     changed: tuple[str, ...] = ()
     destroyed: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
+    field_types: tuple[tuple[str, str], ...] = ()
     was_replaced: bool = False
 
 
@@ -76,17 +76,16 @@ class PayloadLog:
             tuple(sorted(one for one, there in is_there.items() if there)),
             tuple(sorted(one for one, there in is_there.items() if not there)),
             frozenset(one for entry in entries for one in entry.fields),
+            frozenset(one for entry in entries for one in entry.field_types),
             was_replaced=any(entry.was_replaced for entry in entries),
         )
 
 
-def error_code(payload: PayloadDict) -> str | None:
-    """Give the code of a payload that reports an error of the webhook; None for any other."""
-    return str(payload.get("code")) if payload.get("error") is True else None
-
-
 def _parse_changes(number: int, changes: Mapping[str, Any]) -> _TableEntry:
-    changed_fields = _mapping(changes.get("changedFieldsById"))
+    types = {
+        field_id: _mapping(_mapping(change).get("current")).get("type")
+        for field_id, change in _mapping(changes.get("changedFieldsById")).items()
+    }
     return _TableEntry(
         number,
         changed=(
@@ -96,15 +95,11 @@ def _parse_changes(number: int, changes: Mapping[str, Any]) -> _TableEntry:
         destroyed=_ids(changes.get("destroyedRecordIds")),
         fields=(
             *_mapping(changes.get("createdFieldsById")),
-            *(one for one, change in changed_fields.items() if not _is_harmless(change)),
             *_ids(changes.get("destroyedFieldIds")),
+            *(one for one, known in types.items() if known is None),
         ),
+        field_types=tuple((one, str(known)) for one, known in types.items() if known is not None),
     )
-
-
-def _is_harmless(change: Any) -> bool:  # noqa: ANN401 - JSON
-    current = _mapping(_mapping(change).get("current"))
-    return bool(current) and _HARMLESS_CHANGES.issuperset(current)
 
 
 def _mapping(node: Any) -> Mapping[str, Any]:  # noqa: ANN401 - JSON

@@ -303,16 +303,24 @@ class IncrementalRecordReader(RecordReader):
             return WebhookFacts(webhook.position, TableChanges(), why_unknown)
         changes = webhook.changes_of(self.table.table_id, saved)
         return WebhookFacts(
-            webhook.position, changes, has_changed_columns=self._reads_one_of(changes.fields)
+            webhook.position, changes, has_changed_columns=self._has_changed_columns(changes)
         )
 
-    def _reads_one_of(self, field_ids: frozenset[str]) -> bool:
-        """Tell whether a column is made of one of these fields, or has lost its field."""
+    def _has_changed_columns(self, changes: TableChanges) -> bool:
+        """Tell whether a column has lost its field, or is made of one that was changed.
+
+        A change that leaves a field's type as it is, such as of its name or formula, counts where
+        it changes the fingerprint.
+        """
         fields = {str(field["id"]): field for field in self.table.fields}
-        has_lost_one = bool(self.converter.columns_without_field) and not field_ids <= set(fields)
+        changed = {
+            one for one, had in changes.field_types if fields.get(one, {}).get("type") != had
+        }
+        changed |= changes.fields
+        has_lost_one = bool(self.converter.columns_without_field) and not changed <= set(fields)
         columns = (column.field["id"] for column in self.converter.columns)
         sources = {str(source["id"]) for source in find_sources(columns, fields)}
-        return has_lost_one or not field_ids.isdisjoint(sources)
+        return has_lost_one or not changed.isdisjoint(sources)
 
     def _why_volatile(self) -> str | None:
         """Name a column whose cells can change without the method's noticing."""

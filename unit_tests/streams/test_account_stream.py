@@ -11,7 +11,7 @@ from jsonschema import Draft7Validator
 from source_airtable.changes.state import parse_state
 from source_airtable.config import IncrementalSettings
 from source_airtable.schema.table_schema import parse_table
-from source_airtable.streams.account_stream import AS_OF_COLUMN, AccountTablesStream, state_of_table
+from source_airtable.streams.account_stream import AS_OF_COLUMN, AccountTablesStream
 from source_airtable.streams.catalog import ACCOUNT_STREAMS
 from source_airtable.streams.comments import parse_counts
 from source_airtable.streams.stream import Account, ReadRequest
@@ -239,13 +239,14 @@ def test_saved_state_of_no_tables(saved: dict[str, Any]) -> None:
 )
 def test_state_of_one_table(saved: dict[str, Any], expected: dict[str, Any]) -> None:
     """A table's part of a saved state is found by its ids; any other state stays as it is."""
-    assert state_of_table(saved, A1.key) == expected
+    assert an_account_stream("records").state_of(A1, saved) == expected
 
 
 def test_records_of_version_1() -> None:
     """The records stream goes on from what version 1 saved of a table."""
     sample = a_state_sample("version_1_records")
-    state = parse_state(state_of_table(sample.state, sample.table.key)).state
+    stream = an_account_stream("records")
+    state = parse_state(stream.state_of(sample.table, sample.state)).state
 
     assert state is not None
     assert state.known_ids is not None
