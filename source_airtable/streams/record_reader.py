@@ -313,10 +313,8 @@ class IncrementalRecordReader(RecordReader):
         it changes the fingerprint.
         """
         fields = {str(field["id"]): field for field in self.table.fields}
-        changed = {
-            one for one, had in changes.field_types if fields.get(one, {}).get("type") != had
-        }
-        changed |= changes.fields
+        types = {(field_id, field["type"]) for field_id, field in fields.items()}
+        changed = changes.fields | {field_id for field_id, _ in changes.field_types - types}
         has_lost_one = bool(self.converter.columns_without_field) and not changed <= set(fields)
         columns = (column.field["id"] for column in self.converter.columns)
         sources = {str(source["id"]) for source in find_sources(columns, fields)}
