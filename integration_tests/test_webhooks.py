@@ -364,6 +364,20 @@ def test_time_that_no_webhook_covers(simulator: SimulatorProcess, name: str) -> 
     assert edited <= rows(run)
 
 
+def test_deletions_of_a_table_whose_ids_are_not_kept(simulator: SimulatorProcess) -> None:
+    """Deletions are found without ids in the state, as in a table of too many records."""
+    syncs = synced(simulator, a_plain_base())
+    assert syncs.states is not None
+    state = syncs.states[0]["stream"]["stream_state"]
+    del state["known_ids"]
+    state["untracked_records"] = 300_000
+    gone = syncs.delete(3, 5)
+    run = syncs.sync()
+
+    assert (tombstones(run), rows(run)) == (gone, set())
+    assert syncs.calls.get("list_records") is None
+
+
 @pytest.mark.parametrize("status", [403, 404])
 def test_deletions_that_nobody_knows(simulator: SimulatorProcess, status: int) -> None:
     """Without ids in the state, a warning names the time whose deletions are not known."""

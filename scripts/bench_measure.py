@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from integration_tests.airtable_simulator.process import SimulatorProcess
 from scripts.bench_account import write_account_of_items
 from scripts.bench_busy import BusyLoops
+from scripts.bench_changes import allow_webhooks, make, sync_first
 from scripts.bench_container import container_command
 from scripts.bench_neighbour import Neighbour
 from scripts.bench_process import CONSOLE_SCRIPT, LONGEST_RUN_SECONDS, run_measured
@@ -68,8 +69,11 @@ def _measure_served(
     scenario: Scenario, simulator: SimulatorProcess, work: Path, connector: tuple[str, ...]
 ) -> Measurement:
     config = work / "config.json"
-    credentials = {"api_key": simulator.token}
-    config.write_text(json.dumps({"credentials": credentials, **dict(scenario.settings)}))
+    settings = {"credentials": {"api_key": simulator.token}, **dict(scenario.settings)}
+    changes = scenario.changes
+    if changes is not None:
+        settings |= changes.settings
+    config.write_text(json.dumps(settings))
     environment = environment_for(simulator.url)
     if simulator.certificate:
         certificate = work / "certificate.pem"
@@ -80,9 +84,16 @@ def _measure_served(
     if scenario.command == "read":
         streams = discover(config, environment, scenario.account_streams)
         catalog = work / "catalog.json"
-        catalog.write_text(json.dumps(configure(streams)))
+        catalog.write_text(json.dumps(configure(streams, is_incremental=changes is not None)))
         arguments += ["--catalog", str(catalog)]
         path = path_of(streams[0])
+    if changes is not None:
+        base_id, _, table_id = path.partition("/")
+        state = work / "state.json"
+        allow_webhooks(simulator, base_id)
+        sync_first(arguments, environment, state)
+        make(changes, simulator, base_id, table_id)
+        arguments += ["--state", str(state)]
     simulator.admin.forget_limits()
     simulator.admin.reset_stats()
     program = connector if scenario.has_limits else UNPACED
@@ -156,9 +167,11 @@ def discover(
     return [stream for stream in streams if stream["name"] not in left_out]
 
 
-def configure(streams: list[dict[str, Any]]) -> dict[str, Any]:
-    """Configure a full refresh of all streams."""
+def configure(streams: list[dict[str, Any]], *, is_incremental: bool = False) -> dict[str, Any]:
+    """Configure a full refresh of all streams, or that they are read incrementally."""
     modes = {"sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
+    if is_incremental:
+        modes = {"sync_mode": "incremental", "destination_sync_mode": "append_dedup"}
     return {"streams": [{"stream": stream, **modes} for stream in streams]}
 
 

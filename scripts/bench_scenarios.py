@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from scripts.bench_changes import Changes
 from source_airtable.api.rate_limit import (
     REQUESTS_PER_SECOND_PER_BASE,
     REQUESTS_PER_SECOND_PER_TOKEN,
@@ -42,6 +43,8 @@ class Scenario:
     """What another client asks of the first base meanwhile."""
     busy_loops: int = 0
     """Processes that do nothing but use the processor meanwhile."""
+    changes: Changes | None = None
+    """An incremental sync is measured, after one in which all was read, and after these changes."""
     container_cpus: float | None = None
     """The connector runs in its image with so many processors; None: as a process."""
 
@@ -68,12 +71,25 @@ class Scenario:
         if self.command == "discover":
             calls = self.bases + -(-self.bases // BASES_PER_PAGE)
             return calls / REQUESTS_PER_SECOND_PER_TOKEN
+        if self.changes is not None:
+            return self._calls_for_changes / REQUESTS_PER_SECOND_PER_BASE
         pages_per_base = self.tables * -(-self.records // RECORDS_PER_PAGE)
         rate = REQUESTS_PER_SECOND_PER_BASE - self.others_requests_per_second
         return max(
             pages_per_base / rate,
             pages_per_base * self.bases / REQUESTS_PER_SECOND_PER_TOKEN,
         )
+
+    @property
+    def _calls_for_changes(self) -> int:
+        """The calls for schema, webhooks, and records that have changed.
+
+        Without a webhook, each table takes one call for its changes, and its ids are listed.
+        """
+        changes = self.changes
+        if changes is None or changes.method != "webhooks":
+            return 1 + self.tables * (1 + -(-self.records // RECORDS_PER_PAGE))
+        return 3 + -(-(changes.edited + changes.created) // RECORDS_PER_PAGE)
 
 
 # Records of about 1 kB, with four links and two attachments each; read twice, the second time with
@@ -100,6 +116,8 @@ DISTANT: Final = {
     )
     for milliseconds in DISTANCES_MS
 }
+
+METHODS: Final = ("last_modified", "webhooks")
 
 # fmt: off
 SCENARIOS: Final = {
@@ -152,6 +170,23 @@ SCENARIOS: Final = {
         f"container-{cpus}-{ms}": replace(DISTANT[ms], container_cpus=cpus)
         for cpus in (0.5, 0.25) for ms in DISTANCES_MS
     },
+    **{
+        f"{method}-changed": Scenario(
+            bases=1, tables=1, records=20_000,
+            changes=Changes(method=method, edited=100, created=10, deleted=7),
+        )
+        for method in METHODS
+    },
+    **{
+        f"{method}-idle": Scenario(
+            bases=1, tables=50, records=50, fields=5, changes=Changes(method=method),
+        )
+        for method in METHODS
+    },
+    "webhooks-deleted": Scenario(
+        bases=1, tables=1, records=120_000, fields=3,
+        changes=Changes(method="webhooks", deleted=50),
+    ),
     "discover": Scenario(bases=5, tables=40, records=1, fields=150, command="discover"),
     "large-account": Scenario(
         bases=1_000, tables=10, records=0, serving=USUAL_LATENCY, command="discover",
