@@ -9,6 +9,7 @@ import pytest
 from integration_tests.airtable_simulator import SimulatorThread
 from integration_tests.airtable_simulator.account import WRITE_SCOPES
 from integration_tests.airtable_simulator.caller import CALL_SECONDS, Caller
+from integration_tests.airtable_simulator.changes import TableChanges
 from integration_tests.bases import a_base, a_field, a_record, a_table
 from integration_tests.webhook_caller import WebhookCaller
 
@@ -251,6 +252,25 @@ def test_tables(studio: Studio) -> None:
     assert fourth["createdTablesById"][added] == first["createdTablesById"][added]
 
 
+def test_table_made_by_api(studio: Studio) -> None:
+    """A table with a link is one payload: the new table, and the field at the link's other end."""
+    link = {"linkedTableId": studio.people}
+    fields = [
+        {"name": "Name", "type": "singleLineText"},
+        {"name": "Who", "type": "multipleRecordLinks", "options": link},
+    ]
+    url = studio.caller.path("meta", "bases", studio.base, "tables")
+    body = {"name": "Visits", "fields": fields}
+    made = studio.caller.session.post(url, json=body, timeout=CALL_SECONDS).json()
+    (payload,) = studio.hooks.payloads(studio.hook)
+    (change,) = studio.changes()
+
+    assert list(payload["createdTablesById"]) == [made["id"]]
+    assert len(payload["createdTablesById"][made["id"]]["fieldsById"]) == 2
+    assert list(payload["changedTablesById"]) == [studio.people]
+    assert list(change) == ["createdFieldsById"]
+
+
 @pytest.mark.parametrize("need_metadata", [False, True])
 def test_tables_and_data_types(studio: Studio, *, need_metadata: bool) -> None:
     """Whether created and deleted tables need the data type for metadata is a setting."""
@@ -322,6 +342,19 @@ def test_net_changes(studio: Studio) -> None:
     (change,) = studio.changes()
 
     assert list(change) == ["createdRecordsById"]
+
+
+def test_net_changes_of_records() -> None:
+    """Within one action a new record is not changed, and what comes and goes leaves no trace."""
+    noted = TableChanges()
+    noted.create_record("recKept")
+    noted.change_record("recKept", ["fldAge"])
+    noted.create_record("recGone")
+    noted.destroy_record("recGone")
+    noted.change_record("recOld", ["fldAge"])
+    noted.destroy_record("recOld")
+
+    assert noted == TableChanges(created_records={"recKept": None}, destroyed_records=["recOld"])
 
 
 def test_split_action(studio: Studio) -> None:
