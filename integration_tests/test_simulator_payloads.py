@@ -9,6 +9,7 @@ import pytest
 from integration_tests.airtable_simulator import SimulatorThread
 from integration_tests.airtable_simulator.account import WRITE_SCOPES
 from integration_tests.airtable_simulator.caller import CALL_SECONDS, Caller
+from integration_tests.airtable_simulator.changes import TableChanges
 from integration_tests.bases import a_base, a_field, a_record, a_table
 from integration_tests.webhook_caller import WebhookCaller
 
@@ -135,6 +136,7 @@ def test_created_and_deleted_records(studio: Studio) -> None:
 
 def test_linked_records(studio: Studio) -> None:
     """Both ends of a link are in one payload, with the names of the records."""
+    studio.admin.configure(webhooks_report_computed=False)
     studio.write("PATCH", studio.ada, json={"fields": {"Pets": [studio.rex]}})
     (payload,) = studio.hooks.payloads(studio.hook)
     shown = payload["changedTablesById"]
@@ -147,7 +149,7 @@ def test_linked_records(studio: Studio) -> None:
 
 def test_linked_record_with_its_time(studio: Studio) -> None:
     """The other end of a link is in the payload even where its modified time stays."""
-    studio.admin.configure(linked_record_is_modified=False)
+    studio.admin.configure(linked_record_is_modified=False, webhooks_report_computed=False)
     studio.write("PATCH", studio.ada, json={"fields": {"Pets": [studio.rex]}})
 
     assert list(studio.changes(studio.pets)[0]["changedRecordsById"]) == [studio.rex]
@@ -251,6 +253,25 @@ def test_tables(studio: Studio) -> None:
     assert fourth["createdTablesById"][added] == first["createdTablesById"][added]
 
 
+def test_table_made_by_api(studio: Studio) -> None:
+    """A table with a link is one payload: the new table, and the field at the link's other end."""
+    link = {"linkedTableId": studio.people}
+    fields = [
+        {"name": "Name", "type": "singleLineText"},
+        {"name": "Who", "type": "multipleRecordLinks", "options": link},
+    ]
+    url = studio.caller.path("meta", "bases", studio.base, "tables")
+    body = {"name": "Visits", "fields": fields}
+    made = studio.caller.session.post(url, json=body, timeout=CALL_SECONDS).json()
+    (payload,) = studio.hooks.payloads(studio.hook)
+    (change,) = studio.changes()
+
+    assert list(payload["createdTablesById"]) == [made["id"]]
+    assert len(payload["createdTablesById"][made["id"]]["fieldsById"]) == 2
+    assert list(payload["changedTablesById"]) == [studio.people]
+    assert list(change) == ["createdFieldsById"]
+
+
 @pytest.mark.parametrize("need_metadata", [False, True])
 def test_tables_and_data_types(studio: Studio, *, need_metadata: bool) -> None:
     """Whether created and deleted tables need the data type for metadata is a setting."""
@@ -309,8 +330,9 @@ def test_renamed_linked_record(studio: Studio, *, is_reported: bool) -> None:
     """Whether a record's new name is reported for those that link to it is a setting."""
     studio.write("PATCH", studio.ada, json={"fields": {"Pets": [studio.rex]}})
     studio.admin.configure(webhooks_report_link_renames=is_reported)
+    cursor = studio.hooks.listed()[0]["cursorForNextPayload"]
     studio.admin.edit_record(studio.base, studio.pets, studio.rex, {"Name": "Max"})
-    payloads = studio.hooks.payloads(studio.hook, cursor=2)
+    payloads = studio.hooks.payloads(studio.hook, cursor)
     shown = [list(one["changedTablesById"]) for one in payloads]
 
     assert shown == [[studio.pets], [studio.people]][: 1 + is_reported]
@@ -318,10 +340,24 @@ def test_renamed_linked_record(studio: Studio, *, is_reported: bool) -> None:
 
 def test_net_changes(studio: Studio) -> None:
     """A new record with a link is created there, not changed as well."""
+    studio.admin.configure(webhooks_report_computed=False)
     studio.write("POST", json={"fields": {"Name": "Cy", "Pets": [studio.rex]}})
     (change,) = studio.changes()
 
     assert list(change) == ["createdRecordsById"]
+
+
+def test_net_changes_of_records() -> None:
+    """Within one action a new record is not changed, and what comes and goes leaves no trace."""
+    noted = TableChanges()
+    noted.create_record("recKept")
+    noted.change_record("recKept", ["fldAge"])
+    noted.create_record("recGone")
+    noted.destroy_record("recGone")
+    noted.change_record("recOld", ["fldAge"])
+    noted.destroy_record("recOld")
+
+    assert noted == TableChanges(created_records={"recKept": None}, destroyed_records=["recOld"])
 
 
 def test_split_action(studio: Studio) -> None:

@@ -58,6 +58,7 @@ class WebhookCaller:
         while True:
             status, body = self.page(webhook, cursor=cursor)
             assert status == 200, body
+            assert body["payloads"] or not body["mightHaveMore"], "an empty page is the last one"
             found += body["payloads"]
             cursor = body["cursor"]
             if not body["mightHaveMore"]:

@@ -72,7 +72,10 @@ class Settings:
     webhooks_report_computed: bool = True
     """Whether recomputed cells are reported. Not known of Airtable."""
     webhooks_report_link_renames: bool = False
-    """Whether a record's new name is reported for the records that link to it. Not known."""
+    """Whether a record's new name is reported for the records that link to it. Not known.
+
+    It is reported as a recomputation, so only together with `webhooks_report_computed`.
+    """
     webhook_tables_need_metadata: bool = False
     """Whether created and deleted tables need the data type ``tableMetadata``. Not known."""
     webhook_error_answer: str = "payload"

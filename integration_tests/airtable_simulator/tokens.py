@@ -25,11 +25,6 @@ class PersonalAccessToken:
     uses_left: int | None = None
     """Calls until the token ends. None: no limit."""
 
-    @property
-    def owner(self) -> str:
-        """Who owns the webhooks that it creates: the OAuth integration, or the token itself."""
-        return self.client_id or self.token
-
     def takes_call(self, now: float) -> bool:
         """Whether the token is valid. Counts the call."""
         if self.expires_at is not None and now >= self.expires_at:
@@ -38,3 +33,8 @@ class PersonalAccessToken:
             return True
         self.uses_left -= 1
         return self.uses_left >= 0
+
+    @property
+    def owner(self) -> str:
+        """Who owns the webhooks that it creates: the OAuth integration, or the token itself."""
+        return self.client_id or self.token
