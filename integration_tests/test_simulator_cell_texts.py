@@ -38,6 +38,7 @@ CASES: Final[dict[str, tuple[str, Json, Any, str]]] = {
     "minutes": ("duration", {"durationFormat": "h:mm"}, 4980, "1:23"),
     "seconds": ("duration", {"durationFormat": "h:mm:ss"}, -3605, "-1:00:05"),
     "fractions": ("duration", {"durationFormat": "h:mm:ss.SS"}, 61.239, "0:01:01.24"),
+    "nearly a minute": ("duration", {"durationFormat": "h:mm:ss.S"}, 59.99, "0:01:00.0"),
     "rating": ("rating", {"max": 5}, 4, "4"),
     "checkbox": ("checkbox", {}, True, "checked"),
     "ISO date": ("date", ISO, "2026-11-03", "2026-11-03"),
@@ -185,8 +186,8 @@ def test_posted_listing(screen: Screen) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        {"timeZone": ""},
-        {"userLocale": ""},
+        {"timeZone": None},
+        {"userLocale": None},
         {"timeZone": "Europe/Nowhere"},
         {"userLocale": "??"},
         {"cellFormat": "text"},
