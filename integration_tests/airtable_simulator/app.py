@@ -9,6 +9,7 @@ from aiohttp import web
 
 from . import (
     attachments,
+    comment_writes,
     csv_sync,
     metadata,
     oauth_endpoint,
@@ -28,6 +29,7 @@ MODULES: Final = (
     schema_writes,
     webhooks,
     attachments,
+    comment_writes,
     csv_sync,
     reads,
     writes,

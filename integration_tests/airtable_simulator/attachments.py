@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 from . import errors
 from .access import EDITORS, NOBODY, open_base
 from .endpoints import Endpoint
-from .files import Reading
-from .wire import to_json
+from .files import File
+from .rendering import begin_reading, renderer
+from .written_attachments import add_attachment
 
 if TYPE_CHECKING:
     from .account import Base
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from .tokens import PersonalAccessToken
 
 MOST_BYTES: Final = 5 * 1024 * 1024
-ORIGIN: Final = "https://v5.airtableusercontent.com"
 
 
 def note_download(simulator: Simulator, arrival: Arrival) -> PersonalAccessToken:
@@ -46,7 +46,7 @@ def get_file(simulator: Simulator, request: Request) -> Answer:
 
 
 def upload_attachment(simulator: Simulator, request: Request) -> bytes:
-    """Add a file to a record's cell. Only its size is kept, not its bytes.
+    """Add a file to a record's cell. The answer has the cell by its field's id.
 
     Raises: ``Refusal`` 403 for a missing record or field, 413 and 422 for what is not a file.
     """
@@ -60,15 +60,12 @@ def upload_attachment(simulator: Simulator, request: Request) -> bytes:
         raise errors.invalid_request() from None
     if len(content) > MOST_BYTES:
         raise errors.Refusal(413, errors.to_error("REQUEST_TOO_LARGE"))
-    key = simulator.account.make_id("att")
-    made = {"id": key, "url": f"{ORIGIN}/v3/u/1/1/1704276000000/{key}", "filename": name}
-    cell = [*(record.cells.get(field_id) or ()), {**made, "size": len(content), "type": kind}]
-    now = simulator.clock.now()
-    table.edit_record(record.id, {field_id: cell}, now)
-    shown = simulator.files.renew(
-        {field_id: cell}, [field_id], Reading(ORIGIN, now, is_listing=False)
-    )
-    return to_json({"id": record.id, "fields": shown})
+    made = add_attachment(simulator, name, File(content, kind))
+    cell = [*(record.cells.get(field_id) or ()), made]
+    table.edit_record(record.id, {field_id: cell}, simulator.clock.now())
+    projection = table.projection((field_id,), by_field_id=True, has_comment_count=False)
+    reading = begin_reading(simulator, request)
+    return renderer(simulator.files, reading, table, projection)(record)
 
 
 def _find_cell(base: Base, request: Request) -> tuple[Table, Record, str]:

@@ -54,7 +54,7 @@ def build_comment(given: Comment, created_at: float) -> Comment:
     """
     made = {
         "author": dict(AUTHOR),
-        "createdTime": to_wire_time(created_at),
+        "createdTime": to_wire_time(created_at, keeps_milliseconds=True),
         "lastUpdatedTime": None,
         **given,
     }
@@ -107,7 +107,7 @@ def generate_comments(
 
 def edit_comment(comment: Comment, changes: Comment, now: float) -> Comment:
     """Change a comment now. Its mentions follow the text."""
-    edited = {**comment, "lastUpdatedTime": to_wire_time(now), **changes}
+    edited = {**comment, "lastUpdatedTime": to_wire_time(now, keeps_milliseconds=True), **changes}
     if "text" in changes and "mentioned" not in changes:
         edited.pop("mentioned", None)
         edited |= _mentioned(edited["text"])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from . import errors
 from .access import CREATORS, open_table
+from .computed_cells import Recomputation
 from .endpoints import Endpoint
 from .wire import is_empty, to_json
 from .written_cells import CellWriter
@@ -51,10 +52,11 @@ def sync_csv(simulator: Simulator, request: Request) -> bytes:
     for name in names:
         if table.field_id(name) is None:
             table.add_field({"name": name, "type": "singleLineText"})
-    writer = CellWriter(base, table, token, typecast=True)
+    writer = CellWriter(simulator, base, table, request, typecast=True)
     wanted = [writer.to_cells(dict(zip(names, row, strict=True))) for row in rows]
     writer.commit()
-    _replace(simulator, table, names[0], wanted, now)
+    written = _replace(simulator, table, names[0], wanted, now)
+    Recomputation(base, simulator.settings, now).run((table, key) for key in written)
     return to_json({"success": True})
 
 
@@ -71,7 +73,8 @@ def _parse(body: bytes) -> tuple[list[str], list[list[str]]]:
 
 def _replace(
     simulator: Simulator, table: Table, key_name: str, wanted: list[Cells], now: float
-) -> None:
+) -> set[str]:
+    """Replace the records. Return the ids of those that there are then."""
     key = table.field_id(key_name) or ""
     known = {str(record.cells.get(key)): record for record in table.records.values()}
     kept = set()
@@ -86,6 +89,7 @@ def _replace(
         kept.add(record.id)
     for record_id in [one for one in table.records if one not in kept]:
         table.delete_record(record_id)
+    return kept
 
 
 ENDPOINTS: Final = (

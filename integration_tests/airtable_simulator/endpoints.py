@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import unquote
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from aiohttp import web
+
+    from .files import File
 
 Json = Any
 RESERVED: Final = ("bases", "meta")
@@ -39,6 +41,8 @@ class Request:
     """The simulator's own address, such as ``http://127.0.0.1:8123``."""
     raw_path: str
     authorization: str
+    files: dict[str, File] = field(default_factory=dict)
+    """By URL: the files that the request's body names, where they could be fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ async def read_body(request: web.Request) -> Json:
 
 Respond: TypeAlias = Callable[[Simulator, Request], bytes | Answer]
 Admit: TypeAlias = Callable[[Simulator, Arrival], PersonalAccessToken | Answer]
+Prepare: TypeAlias = Callable[[Simulator, Request], Awaitable[None]]
 ReadBody: TypeAlias = "Callable[[web.Request], Awaitable[Json]]"
 
 
@@ -92,6 +97,8 @@ class Endpoint:
     source: str = "publicApi"
     """Who changes the base, as webhooks show it."""
     read: ReadBody = read_body
+    prepare: Prepare | None = None
+    """Awaited before the response, for what takes time. Raises ``Refusal`` as ``respond``."""
     admit: Admit | None = None
     """Replaces the check of token and limits. For what is not part of the Web API."""
 

@@ -1,4 +1,4 @@
-"""The host of attachments' files. Their URLs expire after two hours.
+"""The host of attachments' files. Their URLs expire on a whole hour, two to three hours later.
 
 See: https://airtable.com/developers/web/api/field-model#multipleattachments
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import dataclass, field
+from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 Attachment = dict[str, Any]
 
 LIFE_SECONDS: Final = 7_200.0
+"""The shortest life of a URL."""
+HOUR_SECONDS: Final = 3_600
 DEFAULT_SIZE: Final = 1_000
 """Bytes of a file whose attachment has no size, as right after an upload."""
 THUMBNAIL_SIZE: Final = 200
@@ -38,6 +41,14 @@ def file_content(attachment_id: str, size: int = DEFAULT_SIZE) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """A file's bytes and its type."""
+
+    content: bytes
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """One answer: each attachment in it has one URL."""
 
@@ -45,6 +56,8 @@ class Reading:
     """The simulator's own address, such as ``http://127.0.0.1:8123``."""
     now: float
     is_listing: bool
+    serves_all: bool = True
+    """Whether loaded attachments have URLs of the simulator too, and not only written ones."""
     urls: dict[str, str] = field(default_factory=dict)
     """By attachment id."""
 
@@ -57,8 +70,19 @@ class FileHost:
         self._made = 0
         self._files: dict[str, Attachment] = {}
         """By id: the attachments that have a URL."""
+        self._contents: dict[str, bytes | None] = {}
+        """By id of written attachments: their bytes. None: they could not be fetched."""
         self._expired: dict[str, bool] = {}
         """By id of attachments with expired URLs: whether get record gives a valid one."""
+
+    @property
+    def has_written(self) -> bool:
+        """Whether an attachment was written through the API."""
+        return bool(self._contents)
+
+    def keep(self, attachment_id: str, content: bytes | None) -> None:
+        """Serve a written attachment from now on."""
+        self._contents[attachment_id] = content
 
     def expire(self, attachment_id: str, *, is_renewable: bool) -> None:
         """Make listings show an expired URL, and get record a valid one if it is renewable."""
@@ -80,6 +104,8 @@ class FileHost:
 
     def _renew_attachment(self, given: Attachment, reading: Reading) -> Attachment:
         key = given["id"]
+        if not reading.serves_all and key not in self._contents:
+            return given
         self._files[key] = given
         url = reading.urls.get(key) or self._make_url(given, reading)
         reading.urls[key] = url
@@ -91,12 +117,12 @@ class FileHost:
         return renewed
 
     def _make_url(self, given: Attachment, reading: Reading) -> str:
-        """A new URL that is valid for two hours.
+        """A new URL that expires on a whole hour, in two hours or later.
 
         Shape: ``http://127.0.0.1:8123/files/v3/u/17/17/1793529000000/QwErTy…/attW8eG2x0ew1Af/a.png``.
         """
         self._made += 1
-        expires_at = reading.now + LIFE_SECONDS
+        expires_at: float = ceil((reading.now + LIFE_SECONDS) / HOUR_SECONDS) * HOUR_SECONDS
         is_renewable = self._expired.get(given["id"])
         if is_renewable is not None and (reading.is_listing or not is_renewable):
             expires_at = reading.now
@@ -120,10 +146,15 @@ class FileHost:
         if asked["thumbnail"]:
             content = file_content(f"{known['id']}/{asked['thumbnail']}", THUMBNAIL_SIZE)
             return "sent", Answer(body=content, content_type="image/jpeg")
-        content = file_content(known["id"], known.get("size", DEFAULT_SIZE))
         return "sent", Answer(
-            body=content, content_type=known.get("type", "application/octet-stream")
+            body=self._content(known), content_type=known.get("type", "application/octet-stream")
         )
+
+    def _content(self, known: Attachment) -> bytes:
+        written = self._contents.get(known["id"])
+        if written is not None:
+            return written
+        return file_content(known["id"], known.get("size", DEFAULT_SIZE))
 
 
 def _refuse(status: int, text: bytes) -> Answer:

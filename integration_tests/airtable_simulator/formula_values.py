@@ -9,6 +9,8 @@ from datetime import datetime, timedelta, timezone
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
+from .clock import to_wire_date, to_wire_time
+
 
 class ErrorValue(Enum):
     """The one error; it is a value and makes what is computed from it an error too."""
@@ -66,6 +68,28 @@ def from_cell(cell: Any) -> Value:  # noqa: ANN401, PLR0911 - a cell is anything
             return next(found, "")
         case _:
             return ERROR
+
+
+def to_cell(value: Value, result_type: str = "") -> Any:  # noqa: ANN401, PLR0911 - a cell is anything; one return for each kind
+    """The cell of a computed field with this value and type of result."""
+    match value:
+        case ErrorValue():
+            return {"error": value.value}
+        case Moment():
+            seconds = value.milliseconds / 1000
+            if result_type == "date":
+                return to_wire_date(seconds)
+            return to_wire_time(seconds, keeps_milliseconds=True)
+        case bool():
+            return value if result_type == "checkbox" else int(value)
+        case float() if not math.isfinite(value):
+            return {"specialValue": _number_text(value)}
+        case float():
+            return int(value) if value.is_integer() else value
+        case list():
+            return [to_cell(member, result_type) for member in value]
+        case _:
+            return value
 
 
 def is_true(value: Value) -> bool:

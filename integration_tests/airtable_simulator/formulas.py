@@ -1,4 +1,4 @@
-"""The filter of ``filterByFormula``: a formula's tree made into closures for one table.
+"""Formulas of filters and of formula fields: a tree made into closures for one table.
 
 An error in a record's formula is a value; it leaves the record out without a word.
 See: https://support.airtable.com/docs/formula-field-reference
@@ -6,17 +6,19 @@ See: https://support.airtable.com/docs/formula-field-reference
 
 from __future__ import annotations
 
+from functools import partial
 from math import floor
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from .errors import invalid_formula
+from .formula_aggregates import AGGREGATES
 from .formula_dates import start_of_day
 from .formula_functions import ANY_NUMBER, PLAIN, comparisons
 from .formula_parser import Call, FieldReference, Literal, field_names, parse_formula, syntax_error
 from .formula_values import ERROR, Moment, from_cell, is_true, parse_moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from .formula_functions import Function
     from .formula_parser import Node
@@ -43,7 +45,11 @@ ARGUMENT_COUNTS: Final = {
 
 
 def compile_filter(
-    formula: str, table: Table, settings: Settings, now: float
+    formula: str,
+    table: Table,
+    settings: Settings,
+    now: float,
+    tables: Mapping[str, Table] | None = None,
 ) -> Callable[[Record], bool] | None:
     """What tells whether a record is kept; None: all are.
 
@@ -54,7 +60,7 @@ def compile_filter(
         return None
     if settings.filter_is_rejected:
         raise syntax_error()
-    evaluate = compile_formula(formula, table, settings, now)
+    evaluate = compile_formula(formula, table, settings, now, tables)
     if not settings.filter_is_honoured:
         return None
 
@@ -65,9 +71,16 @@ def compile_filter(
     return keeps
 
 
-def compile_formula(formula: str, table: Table, settings: Settings, now: float) -> Evaluator:
+def compile_formula(
+    formula: str,
+    table: Table,
+    settings: Settings,
+    now: float,
+    tables: Mapping[str, Table] | None = None,
+) -> Evaluator:
     """What gives a formula's value for a record.
 
+    ``tables`` are those of the base, by id: a link's value is the names of the linked records.
     Raises: ``Refusal`` as ``compile_filter``.
     """
     tree = parse_formula(formula)
@@ -75,7 +88,31 @@ def compile_formula(formula: str, table: Table, settings: Settings, now: float) 
     unknown = [name.lower() for name in names if table.field_id(name) is None]
     if unknown:
         raise invalid_formula(f"Unknown field names: {', '.join(unknown)}")
-    return _Compiler(table, settings, now).compile(tree)
+    return _Compiler(table, settings, now, tables or {}).compile(tree)
+
+
+def field_reader(given: FieldDict, tables: Mapping[str, Table]) -> Evaluator:
+    """What reads the value of a field's cells. ``tables`` are those of the base, by id."""
+    field_id = given["id"]
+    options = given.get("options") or {}
+    linked = tables.get(options.get("linkedTableId", ""))
+    if given["type"] == "multipleRecordLinks" and linked is not None:
+        return partial(_read_names, field_id, linked)
+    is_date = bool(DATE_TYPES & {given["type"], (options.get("result") or {}).get("type")})
+
+    def read(record: Record) -> Value:
+        value = from_cell(record.cells.get(field_id))
+        return parse_moment(value) if is_date and isinstance(value, str) else value
+
+    return read
+
+
+def _read_names(field_id: str, linked: Table, record: Record) -> Value:
+    keys = record.cells.get(field_id)
+    if not keys:
+        return None
+    name, known = linked.primary_field_id, linked.records
+    return [from_cell(known[key].cells.get(name)) for key in keys if key in known]
 
 
 class _Constant:
@@ -91,18 +128,21 @@ class _Constant:
 
 
 class _Compiler:
-    def __init__(self, table: Table, settings: Settings, now: float) -> None:
+    def __init__(
+        self, table: Table, settings: Settings, now: float, tables: Mapping[str, Table]
+    ) -> None:
         self._table = table
+        self._tables = tables
         self._settings = settings
         self._now = round(now * 1000)
         blank = ERROR if settings.blank_comparison == "error" else False
-        self._functions = {**PLAIN, **comparisons(blank)}
+        self._functions = {**PLAIN, **AGGREGATES, **comparisons(blank)}
 
     def compile(self, node: Node) -> Evaluator:
         if isinstance(node, Literal):
             return _Constant(node.value)
         if isinstance(node, FieldReference):
-            return self._compile_field(node.name)
+            return field_reader(self._table.field(node.name), self._tables)
         function = self._functions.get(node.name)
         if function is not None:
             return self._compile_plain(function, node.arguments)
@@ -232,18 +272,6 @@ class _Compiler:
         if not isinstance(node, FieldReference):
             raise syntax_error()
         return self._table.field(node.name)
-
-    def _compile_field(self, name: str) -> Evaluator:
-        given = self._table.field(name)
-        field_id = given["id"]
-        result = (given.get("options") or {}).get("result") or {}
-        is_date = bool(DATE_TYPES & {given["type"], result.get("type")})
-
-        def evaluate(record: Record) -> Value:
-            value = from_cell(record.cells.get(field_id))
-            return parse_moment(value) if is_date and isinstance(value, str) else value
-
-        return evaluate
 
 
 def _wanted_record_id(node: Node) -> str | None:

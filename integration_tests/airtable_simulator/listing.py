@@ -6,17 +6,23 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from .endpoints import read_body
 from .errors import invalid_request, unknown_field_name
 from .settings import AIRTABLE_MAX_PAGE_SIZE
+from .sorting import parse_sort
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
     from aiohttp import web
 
+    from .sorting import Order
     from .table import Table
 
 LIST_PARAMETER: Final = re.compile(r"(fields|recordMetadata)(\[\d*\])?")
+SORT_PARAMETER: Final = re.compile(r"sort\[(\d{1,3})\]\[(\w+)\]", re.ASCII)
+QUERY_PARAMETERS: Final = ("timeZone", "userLocale")
+"""Airtable takes these from the query, even of a POST."""
 BODY_PARAMETERS: Final = frozenset(
     {
         "cellFormat",
@@ -29,9 +35,9 @@ BODY_PARAMETERS: Final = frozenset(
         "returnFieldsByFieldId",
         "sort",
         "view",
+        *QUERY_PARAMETERS,
     }
 )
-"""``timeZone`` and ``userLocale`` stay in the query, even of a POST."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,9 @@ class ListQuery:
     by_field_id: bool
     filter_by_formula: str
     has_comment_count: bool
+    order: Order
+    text_format: tuple[str | None, ...]
+    """The format of cells, the time zone and the locale."""
 
     def bound_to(self, base_id: str, table_id: str) -> Hashable:
         """The parameters that every later request of a scan must repeat."""
@@ -59,6 +68,8 @@ class ListQuery:
             self.by_field_id,
             self.filter_by_formula,
             self.has_comment_count,
+            self.order,
+            self.text_format,
         )
 
 
@@ -67,14 +78,12 @@ def to_body(query: Mapping[str, str], values: list[tuple[str, str]]) -> dict[str
 
     Shape: ``fields[]=A&fields[]=B&pageSize=2`` -> ``{"fields": ["A", "B"], "pageSize": 2}``.
     """
-    body: dict[str, Any] = {}
+    body: dict[str, Any] = {"sort": _to_sort(values)}
     for name, value in values:
         listed = LIST_PARAMETER.fullmatch(name)
         if listed:
             body.setdefault(listed[1], []).append(value)
-        elif name.startswith("sort["):
-            body["sort"] = value
-    for name in ("cellFormat", "filterByFormula", "offset", "view"):
+    for name in ("cellFormat", "filterByFormula", "offset", "view", *QUERY_PARAMETERS):
         if name in query:
             body[name] = query[name]
     for name in ("pageSize", "maxRecords"):
@@ -87,10 +96,38 @@ def to_body(query: Mapping[str, str], values: list[tuple[str, str]]) -> dict[str
     return body
 
 
+def _to_sort(values: list[tuple[str, str]]) -> list[dict[str, str]]:
+    """The ``sort`` of a query.
+
+    Shape: ``sort[0][field]=A&sort[1][field]=B`` -> ``[{"field": "A"}, {"field": "B"}]``.
+    """
+    order: dict[int, dict[str, str]] = {}
+    for name, value in values:
+        if name.partition("[")[0] != "sort":
+            continue
+        sorts = SORT_PARAMETER.fullmatch(name)
+        if sorts is None:
+            raise invalid_request()
+        order.setdefault(int(sorts[1]), {})[sorts[2]] = value
+    return [order[place] for place in sorted(order)]
+
+
 async def read_listing(request: web.Request) -> dict[str, Any]:
     """Read a GET's query in the shape of a POST's body."""
     query = request.rel_url.query
     return to_body(query, list(query.items()))
+
+
+async def read_posted_listing(request: web.Request) -> Any:  # noqa: ANN401 - a body is any JSON
+    """Read a POST's body, with the time zone and the locale of its query.
+
+    Raises: ``Refusal`` 422 for a body that has them itself.
+    """
+    body = await read_body(request)
+    if not isinstance(body, dict) or body.keys() & set(QUERY_PARAMETERS):
+        raise invalid_request()
+    query = request.rel_url.query
+    return {**body, **{name: query[name] for name in QUERY_PARAMETERS if name in query}}
 
 
 def parse_list_query(body: Any, table: Table) -> ListQuery:  # noqa: ANN401 - a body is any JSON
@@ -100,10 +137,6 @@ def parse_list_query(body: Any, table: Table) -> ListQuery:  # noqa: ANN401 - a 
     """
     if not isinstance(body, dict) or body.keys() - BODY_PARAMETERS:
         raise invalid_request()
-    if "sort" in body:
-        raise invalid_request("the simulator does not sort")
-    if body.get("cellFormat", "json") != "json":
-        raise invalid_request("timeZone and userLocale are required for cellFormat string")
     metadata = body.get("recordMetadata", [])
     if metadata not in ([], ["commentCount"]):
         raise invalid_request()
@@ -122,6 +155,8 @@ def parse_list_query(body: Any, table: Table) -> ListQuery:  # noqa: ANN401 - a 
         by_field_id=by_field_id,
         filter_by_formula=_text(body, "filterByFormula") or "",
         has_comment_count=bool(metadata),
+        order=parse_sort(body.get("sort") or [], table),
+        text_format=tuple(_text(body, name) for name in ("cellFormat", *QUERY_PARAMETERS)),
     )
 
 

@@ -60,7 +60,7 @@ async def read_includes(request: web.Request) -> list[str]:
 def show_base(simulator: Simulator, request: Request) -> bytes:
     """Show a base, and its only collaborator: the token's user."""
     base, token = open_base(simulator, request), request.token
-    created = to_wire_time(base.created_at)
+    created = to_wire_time(base.created_at, keeps_milliseconds=True)
     level = base.permission_level
     shown: dict[str, Any] = {
         "id": base.id,

@@ -13,19 +13,19 @@ from . import errors, formulas
 from .access import open_record, open_table
 from .comments import newest_first
 from .endpoints import Endpoint
-from .files import Reading
 from .ids import VIEW_ID
 from .iterators import build_page
-from .listing import parse_list_query, read_listing
+from .listing import parse_list_query, read_listing, read_posted_listing
+from .rendering import begin_reading, cell_texts, renderer
 from .settings import AIRTABLE_MAX_PAGE_SIZE
+from .sorting import sort_records
 from .wire import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from .account import Base
     from .endpoints import Request
     from .listing import ListQuery
-    from .record import Projection, Record
+    from .record import Record
     from .simulator import Simulator
     from .table import Table
 
@@ -38,7 +38,8 @@ def list_records(simulator: Simulator, request: Request) -> bytes:
     """List a page of records."""
     base, table = open_table(simulator, request)
     query = parse_list_query(request.body, table)
-    ids = _member_ids(simulator, table, query) if query.offset is None else []
+    texts = cell_texts(request.body, base.tables)
+    ids = _member_ids(simulator, base, table, query) if query.offset is None else []
     bound_to = query.bound_to(base.id, table.id)
     place = simulator.find_place(query.offset, bound_to, ids, request.fault)
     records = table.records
@@ -47,8 +48,8 @@ def list_records(simulator: Simulator, request: Request) -> bytes:
         by_field_id=query.by_field_id,
         has_comment_count=query.has_comment_count,
     )
-    reading = Reading(request.origin, simulator.clock.now(), is_listing=True)
-    render = _renderer(simulator, table, projection, reading)
+    reading = begin_reading(simulator, request, is_listing=True)
+    render = renderer(simulator.files, reading, table, projection, texts)
 
     def show(record_id: str) -> bytes | None:
         record = records.get(record_id)
@@ -59,33 +60,18 @@ def list_records(simulator: Simulator, request: Request) -> bytes:
 
 def get_record(simulator: Simulator, request: Request) -> bytes:
     """Show one record."""
-    _, table = open_table(simulator, request)
+    base, table = open_table(simulator, request)
     record = open_record(table, request.names["record"])
     by_field_id = request.body.get("returnFieldsByFieldId") in ("true", "1")
     projection = table.projection(None, by_field_id=by_field_id, has_comment_count=False)
-    reading = Reading(request.origin, simulator.clock.now(), is_listing=False)
-    return _renderer(simulator, table, projection, reading)(record)
+    texts = cell_texts(request.body, base.tables)
+    reading = begin_reading(simulator, request)
+    return renderer(simulator.files, reading, table, projection, texts)(record)
 
 
-def _renderer(
-    simulator: Simulator, table: Table, projection: Projection, reading: Reading
-) -> Callable[[Record], bytes]:
-    """The function that makes a record's JSON, with new addresses for its attachments."""
-    renewed = [key for key in table.attachment_field_ids if key in projection.keys]
-    if not simulator.settings.serves_attachments or not renewed:
-        return lambda record: record.to_json(projection)
-
-    def render(record: Record) -> bytes:
-        if record.cells.keys().isdisjoint(renewed):
-            return record.to_json(projection)
-        return record.render(projection, simulator.files.renew(record.cells, renewed, reading))
-
-    return render
-
-
-def _member_ids(simulator: Simulator, table: Table, query: ListQuery) -> list[str]:
+def _member_ids(simulator: Simulator, base: Base, table: Table, query: ListQuery) -> list[str]:
     keeps = formulas.compile_filter(
-        query.filter_by_formula, table, simulator.settings, simulator.clock.now()
+        query.filter_by_formula, table, simulator.settings, simulator.clock.now(), base.tables
     )
     records: list[Record] = list(table.records.values())
     if query.view is not None:
@@ -97,6 +83,8 @@ def _member_ids(simulator: Simulator, table: Table, query: ListQuery) -> list[st
             records = [table.records[i] for i in view["recordIds"] if i in table.records]
     if keeps is not None:
         records = list(filter(keeps, records))
+    if query.order:
+        records = sort_records(records, table, query.order, base.tables)
     return [record.id for record in records[: query.max_records]]
 
 
@@ -127,7 +115,9 @@ def list_comments(simulator: Simulator, request: Request) -> bytes:
 CountedRead = partial(Endpoint, scopes=("data.records:read",), is_counted=True)
 ENDPOINTS: Final = (
     CountedRead("list_records", "GET", TABLE_PATH, list_records, read=read_listing),
-    CountedRead("list_records", "POST", f"{TABLE_PATH}/listRecords", list_records),
+    CountedRead(
+        "list_records", "POST", f"{TABLE_PATH}/listRecords", list_records, read=read_posted_listing
+    ),
     CountedRead("get_record", "GET", f"{TABLE_PATH}/{{record}}", get_record),
     CountedRead(
         "list_comments",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any, Final
+
+from .clock import parse_time
 
 Cells = dict[str, Any]
 Rows = dict[str, Cells]
 
 ERROR: Final = {"error": "#ERROR!"}
 NOT_A_NUMBER: Final = {"specialValue": "NaN"}
+DAY_SECONDS: Final = 86_400
 LINKS_BACK: Final = (
     ("products", "Supplier", "suppliers", "Products"),
     ("orders", "Customer", "customers", "Orders"),
@@ -59,7 +61,7 @@ def add(cells: list[Any]) -> Any:  # noqa: ANN401 - a number or an error
 
 def _compute_product(cells: Cells, suppliers: Rows) -> None:
     price, weight = cells["Unit price"], cells["Weight (g)"]
-    cells["Unit price (€)"] = f"€ {price}"
+    cells["Unit price (€)"] = f"€ {price:g}"
     cells["Margin"] = divide(price - cells["Cost"], price)
     cells["Price per kg"] = price / weight * 1000 if weight else dict(ERROR)
     cells["Supplier country"] = [suppliers[key]["Country"] for key in cells["Supplier"]]
@@ -79,8 +81,8 @@ def _compute_order(cells: Cells, customers: Rows, lines: Rows) -> None:
     customer = customers[cells["Customer"][0]]
     cells["Order"] = f"O-{cells['No.']} {customer['Name']}"
     cells["Customer e-mail"] = [customer["E-mail"]] if customer["E-mail"] else []
-    ordered_on = date.fromisoformat(cells["Ordered at"][:10])
-    cells["Days ahead"] = (date.fromisoformat(cells["Deliver on"]) - ordered_on).days
+    ahead_seconds = parse_time(cells["Deliver on"]) - parse_time(cells["Ordered at"])
+    cells["Days ahead"] = int(ahead_seconds / DAY_SECONDS)
     cells["Line count"] = len(own)
     cells["Products"] = [name for line in own for name in line["Product name"]]
     total = cells["Total"] = add([line["Line total"] for line in own])

@@ -78,13 +78,19 @@ def _formula(table: str, formula: str, result: dict[str, Any]) -> dict[str, Any]
 def _through(
     table: str, link: str, linked: str, field: str, result: dict[str, Any]
 ) -> dict[str, Any]:
-    """Options of a lookup or rollup of a field in a linked table."""
+    """Options of a lookup of a field in a linked table."""
     return {
         "isValid": True,
         "recordLinkFieldId": field_id(table, link),
         "fieldIdInLinkedTable": field_id(linked, field),
         "result": result,
     }
+
+
+def _rollup(
+    table: str, link: str, linked: str, field: str, result: dict[str, Any]
+) -> dict[str, Any]:
+    return {**_through(table, link, linked, field, result), "referencedFieldIds": []}
 
 
 def _count(table: str, link: str) -> dict[str, Any]:
@@ -157,7 +163,7 @@ PRODUCTS: Final[Fields] = (
     ),
     ("Order lines", "multipleRecordLinks", _link("lines", "Product")),
     ("Times ordered", "count", _count("products", "Order lines")),
-    ("Units sold", "rollup", _through("products", "Order lines", "lines", "Quantity", NUMBER)),
+    ("Units sold", "rollup", _rollup("products", "Order lines", "lines", "Quantity", NUMBER)),
 )
 PEOPLE: Final[Fields] = (
     ("Name", "singleLineText", None),
@@ -187,8 +193,8 @@ CUSTOMERS: Final[Fields] = (
     ("Account managers", "multipleCollaborators", None),
     ("Orders", "multipleRecordLinks", _link("orders", "Customer")),
     ("Order count", "count", _count("customers", "Orders")),
-    ("Total spent", "rollup", _through("customers", "Orders", "orders", "To pay", AMOUNT)),
-    ("Last order", "rollup", _through("customers", "Orders", "orders", "Ordered at", MOMENT)),
+    ("Total spent", "rollup", _rollup("customers", "Orders", "orders", "To pay", AMOUNT)),
+    ("Last order", "rollup", _rollup("customers", "Orders", "orders", "Ordered at", MOMENT)),
     (
         "Average order",
         "formula",
@@ -231,8 +237,8 @@ ORDERS: Final[Fields] = (
             _result("multipleLookupValues", _through("lines", "Product", "products", "Name", TEXT)),
         ),
     ),
-    ("Total", "rollup", _through("orders", "Lines", "lines", "Line total", AMOUNT)),
-    ("Average line", "rollup", _through("orders", "Lines", "lines", "Line total", AMOUNT)),
+    ("Total", "rollup", _rollup("orders", "Lines", "lines", "Line total", AMOUNT)),
+    ("Average line", "rollup", _rollup("orders", "Lines", "lines", "Line total", AMOUNT)),
     (
         "Discount",
         "multipleLookupValues",
@@ -298,6 +304,13 @@ TABLES: Final[dict[str, tuple[str, str, Fields]]] = {
     "suppliers": ("Suppliers (synced)", "Where flour and butter come from", SUPPLIERS),
     "ideas": ("💡 Ideas", "What could be baked next", IDEAS),
 }
+AGGREGATIONS: Final = {
+    field_id("products", "Units sold"): "SUM(values)",
+    field_id("customers", "Total spent"): "SUM(values)",
+    field_id("customers", "Last order"): "MAX(values)",
+    field_id("orders", "Total"): "SUM(values)",
+    field_id("orders", "Average line"): "AVERAGE(values)",
+}
 OPTIONS_NULL: Final = frozenset({"manualSort"})
 FIELD_DESCRIPTIONS: Final = {
     "Margin": "Share of the price that is left",
@@ -315,6 +328,7 @@ def build_table(table: str) -> dict[str, Any]:
         "description": description,
         "primaryFieldId": field_id(table, fields[0][0]),
         "fields": [_build_field(table, *field) for field in fields],
+        "aggregations": AGGREGATIONS,
         "views": [
             {"id": make_id("viw", "bakery", table), "name": "Everything", "type": "grid"},
             {"id": make_id("viw", "bakery", table, 2), "name": "Cards 🃏", "type": "gallery"},

@@ -126,19 +126,19 @@ class Server:
             if instead is not None:
                 self._begin_penalty(arrival.names, fault)
                 return instead
-            given = endpoint.respond(
-                simulator,
-                Request(
-                    endpoint=endpoint,
-                    names=arrival.names,
-                    token=token,
-                    body=body,
-                    fault=fault,
-                    origin=f"http://{request.host}",
-                    raw_path=request.rel_url.raw_path,
-                    authorization=arrival.authorization,
-                ),
+            asked = Request(
+                endpoint=endpoint,
+                names=arrival.names,
+                token=token,
+                body=body,
+                fault=fault,
+                origin=f"http://{request.host}",
+                raw_path=request.rel_url.raw_path,
+                authorization=arrival.authorization,
             )
+            if endpoint.prepare is not None:
+                await endpoint.prepare(simulator, asked)
+            given = endpoint.respond(simulator, asked)
         except errors.Refusal as refusal:
             return to_answer(refusal)
         finally:

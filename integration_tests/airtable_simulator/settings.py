@@ -59,7 +59,10 @@ class Settings:
     last_comments_offset: str = "null"
     """``null`` or ``absent``: the offset on the last page of comments."""
     serves_attachments: bool = False
-    """Whether the simulator serves attachments' files, with new URLs in every answer."""
+    """Whether loaded attachments have URLs of the simulator, new in every answer.
+
+    Written ones always have.
+    """
     expired_file_status: int = 410
     """The status of an expired URL. Airtable answers 403 too."""
     webhooks_are_private: bool = False

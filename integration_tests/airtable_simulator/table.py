@@ -44,6 +44,8 @@ class Table:
         # Every table in Airtable has a view.
         only_view = {"id": make_id("viw", self.id), "name": "Grid view", "type": "grid"}
         self.views: list[ViewDict] = [dict(one) for one in document.get("views") or [only_view]]
+        self.aggregations: dict[str, str] = document.get("aggregations") or {}
+        """By id of rollup fields: the formula, such as ``SUM(values)``, which no schema shows."""
         self.records: dict[str, Record] = {}
         self.trash: dict[str, Record] = {}
         """Deleted records, which can be restored."""

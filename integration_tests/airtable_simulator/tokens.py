@@ -25,6 +25,11 @@ class PersonalAccessToken:
     uses_left: int | None = None
     """Calls until the token ends. None: no limit."""
 
+    @property
+    def user(self) -> dict[str, str]:
+        """The token's user as cells and comments show it."""
+        return {"id": self.user_id, "email": self.email, "name": "User 1"}
+
     def takes_call(self, now: float) -> bool:
         """Whether the token is valid. Counts the call."""
         if self.expires_at is not None and now >= self.expires_at:

@@ -1,4 +1,4 @@
-"""The endpoints that write records and comments; a batch is written as a whole or not at all.
+"""The endpoints that write records; a batch is written as a whole or not at all.
 
 See: https://airtable.com/developers/web/api/create-records
 """
@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from . import errors
-from .access import COMMENTERS, EDITORS, open_record, open_table
-from .comments import build_comment
+from .access import EDITORS, open_record, open_table
+from .computed_cells import Recomputation, editor_cells, first_cells
 from .endpoints import Endpoint, read_body
+from .rendering import begin_reading, renderer
 from .wire import is_empty, to_json
+from .written_attachments import fetch_sources
 from .written_cells import READ_ONLY_TYPES, CellWriter
 
 if TYPE_CHECKING:
@@ -51,30 +53,6 @@ async def read_deletion(request: web.Request) -> dict[str, list[str]]:
     return {"records": [*query.getall("records[]", []), *query.getall("records", [])]}
 
 
-def create_comment(simulator: Simulator, request: Request) -> bytes:
-    """Add a comment by the token's user to a record."""
-    _, table = open_table(simulator, request)
-    body, token = request.body, request.token
-    if not isinstance(body, dict):
-        raise errors.invalid_request()
-    record = open_record(table, request.names["record"])
-    text = body.get("text")
-    if not isinstance(text, str) or not text:
-        raise errors.invalid_request()
-    parent = body.get("parentCommentId")
-    if parent is not None and parent not in [one["id"] for one in record.comments]:
-        raise errors.invalid_request()
-    given = {
-        "id": simulator.account.make_id("com"),
-        "author": {"id": token.user_id, "email": token.email, "name": "User 1"},
-        "text": text,
-        **({} if parent is None else {"parentCommentId": parent}),
-    }
-    made = build_comment(given, simulator.clock.now())
-    record.change_comments((*record.comments, made))
-    return to_json(made)
-
-
 class _RecordWrite:
     """One request that creates, changes or deletes records."""
 
@@ -87,7 +65,9 @@ class _RecordWrite:
         self._body: dict[str, Json] = request.body
         self._now = simulator.clock.now()
         typecast = self._body.get("typecast") is True
-        self._writer = CellWriter(base, table, request.token, typecast=typecast)
+        self._writer = CellWriter(simulator, base, table, request, typecast=typecast)
+        self._request = request
+        self._written: list[tuple[Table, str]] = []
 
     def perform(self) -> bytes:
         """Perform the write. The answer to a single record is the record itself."""
@@ -111,7 +91,7 @@ class _RecordWrite:
             self._writer.commit()
             pairs = zip(ids, cells, strict=True)
             records = [self._edit(key, one, replaces=replaces) for key, one in pairs]
-        shown = [self._shown(record) for record in records]
+        shown = self._show(records)
         return shown[0] if is_single else b'{"records":[%s]}' % b",".join(shown)
 
     def _delete(self, record_id: str | None) -> bytes:
@@ -123,6 +103,7 @@ class _RecordWrite:
             cells = dict(self._table.record(one).cells)
             self._table.delete_record(one)
             self._mirror(one, cells)
+        self._recompute()
         shown = [{"id": one, "deleted": True} for one in ids]
         return to_json(shown[0] if record_id is not None else {"records": shown})
 
@@ -143,9 +124,9 @@ class _RecordWrite:
             else:
                 record = self._edit(key, cells, replaces=replaces)
                 updated.append(key)
-            records.append(self._shown(record))
+            records.append(record)
         lists = to_json({"createdRecords": created, "updatedRecords": updated})
-        return b'%s,"records":[%s]}' % (lists[:-1], b",".join(records))
+        return b'%s,"records":[%s]}' % (lists[:-1], b",".join(self._show(records)))
 
     def _merge_keys(self, upsert: Json) -> list[str]:
         names = upsert.get("fieldsToMergeOn") if isinstance(upsert, dict) else None
@@ -184,7 +165,8 @@ class _RecordWrite:
 
     def _create(self, cells: Cells) -> Record:
         kept = {key: cell for key, cell in cells.items() if not is_empty(cell)}
-        document = {"id": self._simulator.account.make_id("rec"), "fields": kept}
+        first = first_cells(self._table, self._request.token.user)
+        document = {"id": self._simulator.account.make_id("rec"), "fields": {**kept, **first}}
         record = self._table.create_record(document, self._now)
         self._mirror(record.id, {})
         return record
@@ -195,16 +177,25 @@ class _RecordWrite:
             editable = (f["id"] for f in self._table.fields if f["type"] not in READ_ONLY_TYPES)
             cells = {**dict.fromkeys(key for key in editable if key in before), **cells}
         record = self._table.edit_record(record_id, cells, self._now)
+        edited = editor_cells(self._table, self._request.token.user)
+        self._table.edit_record(record_id, edited, self._now, is_user_edit=False)
         self._mirror(record_id, before)
         return record
 
     def _mirror(self, record_id: str, before: Cells) -> None:
-        _mirror_links(self._simulator, self._base, self._table, record_id, before)
+        mirrored = _mirror_links(self._simulator, self._base, self._table, record_id, before)
+        self._written += [(self._table, record_id), *mirrored]
 
-    def _shown(self, record: Record) -> bytes:
+    def _recompute(self) -> None:
+        Recomputation(self._base, self._simulator.settings, self._now).run(self._written)
+
+    def _show(self, records: list[Record]) -> list[bytes]:
+        self._recompute()
         by_field_id = bool(self._body.get("returnFieldsByFieldId"))
         projection = self._table.projection(None, by_field_id=by_field_id, has_comment_count=False)
-        return record.to_json(projection)
+        reading = begin_reading(self._simulator, self._request)
+        render = renderer(self._simulator.files, reading, self._table, projection)
+        return [render(record) for record in records]
 
 
 def _batch(given: Json, of: type = dict) -> list[Json]:
@@ -216,8 +207,9 @@ def _batch(given: Json, of: type = dict) -> list[Json]:
 
 def _mirror_links(
     simulator: Simulator, base: Base, table: Table, record_id: str, before: Cells
-) -> None:
-    """Write a record's changed links into the records at their other ends."""
+) -> list[tuple[Table, str]]:
+    """Write a record's changed links into the records at their other ends. Return these."""
+    mirrored = []
     now, is_user_edit = simulator.clock.now(), simulator.settings.linked_record_is_modified
     record = table.records.get(record_id)
     for field in table.fields:
@@ -235,11 +227,14 @@ def _mirror_links(
                 kept = linked.record(target).cells.get(inverse) or []
                 cell = [one for one in kept if one != record_id]
                 linked.edit_record(target, {inverse: cell}, now, is_user_edit=is_user_edit)
+                mirrored.append((linked, target))
         for target in new:
             known = linked.record(target).cells.get(inverse) or []
             if record_id not in known:
                 cell = [*known, record_id]
                 linked.edit_record(target, {inverse: cell}, now, is_user_edit=is_user_edit)
+                mirrored.append((linked, target))
+    return mirrored
 
 
 SCOPES: Final = ("data.records:write",)
@@ -262,19 +257,11 @@ def _writing(method: str, path: str) -> Endpoint:
         levels=EDITORS,
         is_counted=True,
         read=read_deletion if method == "DELETE" else read_body,
+        prepare=None if method == "DELETE" else fetch_sources,
     )
 
 
 ENDPOINTS: Final = (
     *(_writing(method, TABLE_PATH) for method in KINDS),
     *(_writing(method, f"{TABLE_PATH}/{{record}}") for method in ("PATCH", "PUT", "DELETE")),
-    Endpoint(
-        "create_comment",
-        "POST",
-        f"{TABLE_PATH}/{{record}}/comments",
-        create_comment,
-        scopes=("data.recordComments:write",),
-        levels=COMMENTERS,
-        is_counted=True,
-    ),
 )

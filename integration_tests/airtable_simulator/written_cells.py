@@ -11,12 +11,15 @@ from .clock import parse_time, to_wire_date, to_wire_time
 from .ids import make_id
 from .table import COMPUTED_TYPES
 from .wire import is_empty
+from .written_attachments import add_attachment, is_address, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .account import Base, PersonalAccessToken
+    from .account import Base
+    from .endpoints import Request
     from .record import Cells
+    from .simulator import Simulator
     from .table import FieldDict, Table
 
 READ_ONLY_TYPES: Final = COMPUTED_TYPES | {"aiText", "externalSyncSource", "manualSort"}
@@ -33,12 +36,14 @@ class CellWriter:
     """Converts the cells of one write. New choices wait for `commit`."""
 
     def __init__(
-        self, base: Base, table: Table, token: PersonalAccessToken, *, typecast: bool
+        self, simulator: Simulator, base: Base, table: Table, request: Request, *, typecast: bool
     ) -> None:
         """Write to a table as the token's user, who is the only collaborator."""
+        self._simulator = simulator
         self._base = base
         self._table = table
-        self._user = {"id": token.user_id, "email": token.email, "name": "User 1"}
+        self._files = request.files
+        self._user = request.token.user
         self._typecast = typecast
         self._new_choices: dict[str, list[str]] = {}
         self._writers: dict[str, Callable[[FieldDict, Any], Any]] = {
@@ -167,13 +172,20 @@ class CellWriter:
         return [self._attachment(field, one) for one in self._list(field, value)]
 
     def _attachment(self, field: FieldDict, value: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
-        if not isinstance(value, dict) or not isinstance(value.get("url"), str):
+        if not isinstance(value, dict):
             raise errors.unacceptable_value(field["name"])
-        name = value.get("filename") or value["url"].rpartition("/")[2]
-        key = make_id("att", field["id"], value["url"])
-        url = f"https://v5.airtableusercontent.com/v3/u/1/1/1704276000000/{key}"
-        # Size and type are missing until Airtable has fetched the file.
-        return {"id": key, "url": url, "filename": name}
+        known = self._known_attachment(field["id"], value["id"]) if "id" in value else None
+        if known is not None:
+            return known
+        url = value.get("url")
+        if not isinstance(url, str) or not is_address(url):
+            raise errors.unacceptable_value(field["name"])
+        name = value.get("filename") or name_of(url)
+        return add_attachment(self._simulator, name, self._files.get(url))
+
+    def _known_attachment(self, field_id: str, key: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON
+        cells = (record.cells.get(field_id) or () for record in self._table.records.values())
+        return next((one for cell in cells for one in cell if one["id"] == key), None)
 
     def _list(self, field: FieldDict, value: Any) -> list[Any]:  # noqa: ANN401 - any JSON
         if not isinstance(value, list):
