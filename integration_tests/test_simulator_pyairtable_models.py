@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pyairtable import Api, Base, Table
 
 NOW: Final = "2026-11-20T12:00:00.250Z"
+CREATED: Final = datetime(2026, 11, 20, 12, 0, 0, 250_000, tzinfo=timezone.utc)
 USER_ID: Final = "usrSimulatedUser1"
 SAMPLE: Final = sample_account()["bases"][0]
 TEXT_FIELD: Final = {"name": "Name", "type": "singleLineText"}
@@ -100,12 +101,13 @@ def test_collaborators(base: Base) -> None:
 
 
 def test_create_base(api: Api) -> None:
-    """A base is created with its tables, and filled."""
+    """A base is created with its tables, to the millisecond, and filled."""
     made = api.create_base(WORKSPACE_ID, "New", [{"name": "Guests", "fields": [TEXT_FIELD]}])
     (table,) = made.tables()
     table.create({"Name": "Ada"})
 
     assert [one["fields"] for one in table.all()] == [{"Name": "Ada"}]
+    assert made.collaborators().created_time == CREATED
     assert made.id in [one.id for one in api.bases(force=True)]
 
 
@@ -145,7 +147,7 @@ def test_comments(ideas: Table) -> None:
     (listed,) = ideas.comments(record)
     comment.delete()
 
-    assert created_time == datetime(2026, 11, 20, 12, 0, 0, 250_000, tzinfo=timezone.utc)
+    assert created_time == CREATED
     assert (listed.id, listed.text, listed.mentioned) == (comment.id, "Never mind", {})
     assert (listed.author.id, listed.last_updated_time) == (USER_ID, created_time)
     assert comment.deleted
