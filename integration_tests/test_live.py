@@ -52,6 +52,7 @@ READING: Final[dict[str, Probe]] = {
     "refusal of an unknown offset": live_probes.probe_stale_offset,
     "sub-second LMT": live_probes.probe_fractions,
     "blank LMT among records": live_probes.probe_blank_times,
+    "aged cursor of a webhook": live_webhook_probes.probe_aged_cursor,
 }
 WRITING: Final[dict[str, Probe]] = {
     "IS_AFTER (community thread 47358)": live_probes.probe_is_after,
@@ -65,6 +66,9 @@ WRITING: Final[dict[str, Probe]] = {
     "option rename and LMT": live_probes.probe_option_rename,
     "rows deleted in mid-pagination": live_probes.probe_deleted_in_scan,
     "webhook visibility across tokens": live_webhook_probes.probe_webhook_visibility,
+    "records that a webhook names": live_webhook_probes.probe_reported_records,
+    "computed cells and webhooks": live_webhook_probes.probe_reported_computed_cells,
+    "link-name change and webhooks": live_webhook_probes.probe_reported_link_names,
     "Retry-After on 429": live_slow_probes.probe_retry_after,
     "iterator lifetime": live_slow_probes.probe_iterator_lifetime,
     "end of an attachment's address": live_slow_probes.probe_file_address,

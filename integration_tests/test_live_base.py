@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from integration_tests import live_base, test_live
+from integration_tests import live_base, live_webhook_probes, test_live
 from integration_tests.airtable_simulator import SimulatorThread
 from integration_tests.airtable_simulator.account import WORKSPACE_ID, WRITE_SCOPES
 from integration_tests.connector import (
@@ -81,6 +81,20 @@ FOUND: Final = {
     ),
     "webhook visibility across tokens": (
         "a webhook made with one token is listed for another token of the same user"
+    ),
+    "aged cursor of a webhook": (
+        "not settled: no webhook of the base has lost payloads: run this again for a base that the "
+        "connector has read by webhooks for more than a week"
+    ),
+    "records that a webhook names": (
+        "a webhook names records that were created, edited, deleted, and numbers payloads without "
+        "a gap"
+    ),
+    "computed cells and webhooks": (
+        "not settled: the base has no lookup: add one by hand, and run this again for that base"
+    ),
+    "link-name change and webhooks": (
+        "a linked record's new name is not reported for the one that links"
     ),
     "iterator lifetime": (
         "an idle offset is alive after 240 s, and after 300 s: 422 "
@@ -298,6 +312,11 @@ def test_probes(workshop: Workshop, ground: Ground) -> None:
     ("settings", "fact", "finding"),
     [
         ({"webhooks_are_private": True}, "webhook visibility across tokens", "is not listed for"),
+        (
+            {"webhooks_report_link_renames": True},
+            "link-name change and webhooks",
+            "is reported for",
+        ),
         ({"expired_file_status": 403}, ADDRESS_FACT, "403 a minute after"),
         ({"iterator_idle_seconds": 1e6}, "iterator lifetime", "is alive after 1200 s"),
         ({"filter_is_honoured": False}, "IS_AFTER (community thread 47358)", "_TIME() 18 records"),
@@ -315,6 +334,47 @@ def test_probes_of_another_airtable(
     assert finding in findings[fact]
 
 
+@pytest.mark.parametrize("is_reported", [True, False])
+def test_probe_of_a_lookup(workshop: Workshop, ground: Ground, is_reported: bool) -> None:  # noqa: FBT001 - a parameter
+    """A lookup that somebody added by hand shows whether computed cells are reported."""
+    admin = workshop.simulator.admin
+    admin.configure(webhooks_report_computed=is_reported)
+    lines, products = ground.table("lines").schema(), ground.table("products").schema()
+    options = {
+        "isValid": True,
+        "recordLinkFieldId": lines.field("Product").id,
+        "fieldIdInLinkedTable": products.field("Name").id,
+        "result": {"type": "singleLineText"},
+    }
+    field = {"name": "Name of product", "type": "multipleLookupValues", "options": options}
+    admin.add_field(ground.base_id, lines.id, field)
+    found = live_webhook_probes.probe_reported_computed_cells(ground)
+
+    assert found.endswith("is reported" if is_reported else "is not reported")
+
+
+@pytest.mark.parametrize(
+    ("reading", "answer"), [("go_on", "goes on with"), ("refuse", "422 INVALID")]
+)
+def test_probe_of_an_aged_cursor(
+    workshop: Workshop, ground: Ground, reading: str, answer: str
+) -> None:
+    """A webhook that has lived for more than a week shows what an aged cursor gives."""
+    admin = workshop.simulator.admin
+    admin.configure(aged_webhook_cursor=reading)
+    specification = live_webhook_probes.SPECIFICATION
+    webhook_id = admin.add_webhook(
+        ground.base_id, specification=specification, token=workshop.account.api.api_key
+    )
+    admin.add_payloads(ground.base_id, 3)
+    path = ("bases", ground.base_id, "webhooks", webhook_id, "payloads")
+    for _ in range(2):
+        admin.advance_clock(5 * DAY_SECONDS)
+        workshop.account.call("GET", *path, params={"cursor": 4})
+
+    assert answer in live_webhook_probes.probe_aged_cursor(ground)
+
+
 def test_probes_that_lack_what_they_need(workshop: Workshop, ground: Ground) -> None:
     """Without a second token, scopes or time a question is told to be open, and what it takes."""
     workshop.simulator.admin.set_token_scopes(
@@ -326,6 +386,8 @@ def test_probes_that_lack_what_they_need(workshop: Workshop, ground: Ground) -> 
         "pages of comments": "data.recordComments:write",
         "scope of commentCount": "data.recordComments:write",
         "webhook visibility across tokens": SECOND_TOKEN_VARIABLE,
+        "records that a webhook names": "webhook:manage",
+        "aged cursor of a webhook": "webhook:manage",
         "iterator lifetime": "alive after 120 s, and no longer wait was allowed",
         ADDRESS_FACT: "minutes, and so long a wait was not allowed",
     }
@@ -333,7 +395,7 @@ def test_probes_that_lack_what_they_need(workshop: Workshop, ground: Ground) -> 
     for fact, word in needed.items():
         assert findings[fact].startswith("not settled: "), fact
         assert word in findings[fact]
-    assert "\n  11 of 18 questions are settled." in test_live.format_findings(findings)
+    assert "\n  11 of 22 questions are settled." in test_live.format_findings(findings)
 
 
 def test_probes_of_an_empty_table(workshop: Workshop, ground: Ground) -> None:
@@ -383,8 +445,8 @@ def test_live_tests(empty_account: SimulatorThread) -> None:
     assert ended.returncode == 0, ended.stdout
     # Open are the renaming of choices, the limits, the two long waits, and what takes a second
     # token.
-    assert "12 passed, 6 skipped" in ended.stdout
-    assert "12 of 19 questions are settled." in ended.stdout
+    assert "14 passed, 8 skipped" in ended.stdout
+    assert "14 of 23 questions are settled." in ended.stdout
     assert all(fact in ended.stdout for fact in (*FOUND, *test_live.NOT_ASKED))
     assert f"https://airtable.com/{base.id}" in ended.stdout
     assert [len(table.records) for table in base.tables.values()] == [0] * 7
@@ -397,5 +459,5 @@ def test_a_run_of_all_tests_asks_nobody(empty_account: SimulatorThread) -> None:
     ended = run_pytest()
 
     assert ended.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, ended.stdout
-    assert "18 deselected" in ended.stdout
+    assert "22 deselected" in ended.stdout
     assert empty_account.admin.stats()["calls"] == 0
