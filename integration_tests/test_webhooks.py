@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+import requests
 
 from integration_tests.account_syncs import HOUR, Account
 from integration_tests.airtable_simulator import SimulatorProcess
 from integration_tests.airtable_simulator.tokens import READ_SCOPES
-from integration_tests.bases import a_base, a_field, a_table, record_ids
+from integration_tests.bases import a_base, a_field, a_record, a_table, record_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,10 +42,10 @@ def _as_airtable(simulator: SimulatorProcess) -> None:
     simulator.admin.configure(**AS_AIRTABLE)
 
 
-def a_plain_base(*fields: Message, records: int = 300, tables: int = 1, **more: Any) -> Message:  # noqa: ANN401 - JSON
+def a_plain_base(*fields: Message, records: int | list[Message] = 300, tables: int = 1) -> Message:
     """A base in which the token's owner is a creator."""
     made = [a_table(f"Notes {n}", *fields, records=records) for n in range(tables)]
-    return a_base("Plain", *made, **{"permissionLevel": "create", **more})
+    return a_base("Plain", *made, permissionLevel="create")
 
 
 class Syncs:
@@ -456,6 +457,51 @@ def test_table_that_was_restored(simulator: SimulatorProcess) -> None:
 
     assert syncs.ids[1] in rows(run)
     assert tombstones(run) == {gone}
+
+
+def test_names_that_change(simulator: SimulatorProcess) -> None:
+    """A renamed base changes nothing; a renamed table has its rows read again, for they name it."""
+    syncs = synced(simulator, a_plain_base())
+    syncs.admin.rename_base(syncs.place[0], "Another name")
+    base_renamed = syncs.sync()
+    syncs.admin.rename_table(*syncs.place, "Another name")
+    table_renamed = syncs.sync()
+
+    assert all_rows(base_renamed) == []
+    assert {row["_airtable_table_name"] for row in all_rows(table_renamed)} == {"Another name"}
+    assert len(rows(table_renamed)) == 300
+
+
+def test_duplicated_table(simulator: SimulatorProcess) -> None:
+    """A copy of a table is a stream of its own, and its records are none of the first table's."""
+    syncs = synced(simulator, a_plain_base())
+    syncs.admin.duplicate_table(*syncs.place)
+    before = syncs.sync()
+    found = syncs.account.tenant.connector.discover()
+    syncs.catalog = syncs.account.incremental(*found)
+    after = syncs.sync()
+
+    assert all_rows(before) == []
+    assert (len(found), len(rows(after))) == (2, 300)
+    assert rows(after).isdisjoint(syncs.ids)
+
+
+def test_records_of_a_synced_table(simulator: SimulatorProcess) -> None:
+    """Records that Airtable's own sync changes, adds and removes are found like any others."""
+    syncs = synced(simulator, a_plain_base(records=[a_record(Name="Ada"), a_record(Name="Bob")]))
+    sync_id = syncs.admin.add_sync(*syncs.place)
+    token = syncs.admin.add_token(scopes=["data.records:write", "schema.bases:write"])
+    answer = requests.post(
+        f"{simulator.url}/v0/{'/'.join(syncs.place)}/sync/{sync_id}",
+        data="Name\nAda\nCy\n",
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "text/csv"},
+        timeout=10,
+    )
+    run = syncs.sync()
+
+    assert answer.ok
+    assert tombstones(run) == {syncs.ids[1]}
+    assert "Cy" in {row.get("name") for row in all_rows(run)}
 
 
 def test_computed_cells(simulator: SimulatorProcess) -> None:
