@@ -143,7 +143,7 @@ class IncrementalRecordReader(RecordReader):
     def start(self, as_of: datetime | None) -> Need:
         """Plan the read from the saved state."""
         self._now = as_of
-        columns = self.converter.columns
+        columns = self.converter.all_columns
         volatile = why_volatile(self.table, (column.field["id"] for column in columns))
         self._fingerprint = self.converter.fingerprint()
         facts = TableFacts(self.label, self._fingerprint, volatile, as_of)
