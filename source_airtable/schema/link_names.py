@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from source_airtable.schema.cell_values import (
+    INTEGER_LIMIT,
     CellMisfit,
     build_converter,
     is_error_value,
@@ -74,8 +75,8 @@ def to_name(cell: CellValue) -> str | None:
         shown = (cell[key] for key in _SHOWN_KEYS if key in cell)
         name = next((text for text in shown if isinstance(text, str) and text), None)
         return name or orjson.dumps(cell).decode()
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < INTEGER_LIMIT:
+        cell = int(cell)
     return orjson.dumps(cell).decode()
 
 
