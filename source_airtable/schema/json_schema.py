@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
 ANNOTATION = "x-airtable"
 """The keyword that holds the base and table id of a stream, and the field id of a column."""
-SHOWS = "shows"
-"""In the annotation of a field's second column: what of the field it shows."""
-SHOWS_NAMES = "names"
+NAMES_OF = "names_of"
+"""In the annotation of a column of names: the id of the field of links."""
 
 
 def build_json_schema(
@@ -48,7 +47,7 @@ def build_json_schema(
         if field["id"] in names_columns:
             properties[names_columns[field["id"]]] = {
                 **ARRAY_OF_TEXT,
-                ANNOTATION: {"field_id": field["id"], SHOWS: SHOWS_NAMES},
+                ANNOTATION: {NAMES_OF: field["id"]},
             }
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",

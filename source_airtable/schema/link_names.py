@@ -1,8 +1,8 @@
 """The columns of names beside fields of links: `orders_names` beside `orders`.
 
 Such a column holds the primary values of the linked records, in the order of the link's cell. It is
-the second column of its field, and its annotation says so: `{"field_id": "fld…", "shows":
-"names"}`. Only the configured catalog decides whether names are read.
+the second column of its field, and its annotation says so: `{"names_of": "fld…"}`. Only the
+configured catalog decides whether names are read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from source_airtable.schema.cell_values import (
     is_nullable,
 )
 from source_airtable.schema.field_types import LINKS_TYPE
-from source_airtable.schema.json_schema import ANNOTATION, SHOWS, SHOWS_NAMES
+from source_airtable.schema.json_schema import ANNOTATION, NAMES_OF
 from source_airtable.schema.table_schema import TableSchema
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ FindNames = Callable[[TableSchema, "FieldDict"], NameOf]
 """Gives the names of the records that a table's field links to."""
 
 # What people see of an object: a collaborator's name, a barcode's text, a button's label, the text
-# of an AI field, an attachment's file name, and a collaborator's address where there is no name.
-_SHOWN_KEYS = ("name", "text", "label", "value", "filename", "email")
+# of an AI field, an attachment's file name; else a collaborator's address, else an id.
+_SHOWN_KEYS = ("name", "text", "label", "value", "filename", "email", "id")
 
 
 def find_no_names(table: TableSchema, field: FieldDict) -> NameOf:  # noqa: ARG001 - as FindNames
@@ -72,9 +72,9 @@ def to_name(cell: CellValue) -> str | None:
     if isinstance(cell, list):
         return ", ".join(name for name in map(to_name, cell) if name) or None
     if isinstance(cell, dict):
-        shown = (cell[key] for key in _SHOWN_KEYS if key in cell)
-        name = next((text for text in shown if isinstance(text, str) and text), None)
-        return name or orjson.dumps(cell).decode()
+        shown = [cell[key] for key in _SHOWN_KEYS if key in cell]
+        if shown:
+            return next((text for text in shown if isinstance(text, str) and text), None)
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < INTEGER_LIMIT:
         cell = int(cell)
     return orjson.dumps(cell).decode()
@@ -135,10 +135,10 @@ class NamesColumns:
         """The columns that hold something else than names."""
         for name, json_schema in properties.items():
             annotation = _annotation_of(json_schema)
-            if annotation.get(SHOWS) != SHOWS_NAMES:
+            if NAMES_OF not in annotation:
                 self.other_properties[name] = json_schema
                 continue
-            field = fields.get(str(annotation.get("field_id")))
+            field = fields.get(str(annotation[NAMES_OF]))
             if field is not None:
                 self.columns.append(NamesColumn(name, table, field, json_schema, find_names))
             elif is_nullable(json_schema):

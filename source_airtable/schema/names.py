@@ -103,16 +103,16 @@ def names_column_names(columns: Mapping[str, str], link_fields: Iterable[str]) -
     """
     plain = {field_id: _append(columns[field_id], "_names") for field_id in sorted(link_fields)}
     claims = Counter(map(reduce_name, (*columns.values(), *plain.values())))
-    taken = _RESERVED.union(claims)
+    taken = set(claims)
     names: dict[str, str] = {}
-    for field_id, name in plain.items():
+    for field_id, plain_name in plain.items():
+        name, ending = plain_name, "_names"
+        if claims[reduce_name(name)] > 1:
+            while reduce_name(name) in taken:
+                ending += f"_{field_id}"
+                name = _append(columns[field_id], ending)
+            taken.add(reduce_name(name))
         names[field_id] = name
-        if claims[reduce_name(name)] > 1 or reduce_name(name) in _RESERVED:
-            suffix = ""
-            while reduce_name(names[field_id]) in taken:
-                suffix += f"_{field_id}"
-                names[field_id] = _append(name, suffix)
-            taken |= {reduce_name(names[field_id])}
     return names
 
 
