@@ -19,6 +19,7 @@ from source_airtable.api.wire_types import TableId
 from source_airtable.changes.need import WholeTable
 from source_airtable.errors import (
     AccessDeniedError,
+    AirtableError,
     BaseNotFoundError,
     MissingScopeError,
     TableNotFoundError,
@@ -113,7 +114,10 @@ class LinkedNames:
                 scan = TableScan(linked, WholeTable(), (), self._client, self._queue)
                 return scan.read_primary_cells(_take_names)
             except _UNREADABLE as denied:
-                reason = denied.message or type(denied).__name__
+                reason = str(denied.message)
+            except AirtableError as failure:
+                failure.add_facts(read_for="the names of linked records")
+                raise
         LOGGER.warning(
             "Table %s of base %s: the names of linked records are null, because their table cannot "
             "be read (field %s links to table %s): %s",

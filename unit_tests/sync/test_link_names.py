@@ -138,6 +138,7 @@ def test_failing_scan(failure: AirtableError) -> None:
         with pytest.raises(type(failure)) as raised:
             names.find(LINKING, a_link())
         assert raised.value.facts["table_name"] == "Contacts"
+        assert "(read for: the names of linked records; " in str(raised.value.message)
 
     assert len(client.queries) == 1
 
