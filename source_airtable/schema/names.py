@@ -101,17 +101,15 @@ def names_column_names(columns: Mapping[str, str], link_fields: Iterable[str]) -
     Shape: `{"fldA": "orders", "fldB": "orders_names", "fldC": "customers"}` with links in `fldA`
     and `fldC` becomes `{"fldA": "orders_names_fldA", "fldC": "customers_names"}`.
     """
-    plain = {field_id: _append(columns[field_id], "_names") for field_id in sorted(link_fields)}
+    plain = {field_id: _append(columns[field_id], "_names") for field_id in link_fields}
     claims = Counter(map(reduce_name, (*columns.values(), *plain.values())))
-    taken = set(claims)
     names: dict[str, str] = {}
     for field_id, plain_name in plain.items():
         name, ending = plain_name, "_names"
         if claims[reduce_name(name)] > 1:
-            while reduce_name(name) in taken:
+            while reduce_name(name) in claims:
                 ending += f"_{field_id}"
                 name = _append(columns[field_id], ending)
-            taken.add(reduce_name(name))
         names[field_id] = name
     return names
 
