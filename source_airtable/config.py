@@ -115,6 +115,8 @@ class Config(_Settings):
     add_base_id_to_stream_name: bool = False
     stream_names: Literal["names", "ids"] = "names"
     column_names: Literal["names", "ids"] = "names"
+    link_names: bool = False
+    """Whether a column of names is offered beside each column of links."""
     on_missing_table: Literal["fail", "skip"] = "fail"
     num_workers: int = Field(default=25, ge=2, le=40)
     requests_per_second_per_base: int = Field(default=5, ge=1, le=5)

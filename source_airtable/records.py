@@ -27,6 +27,7 @@ from source_airtable.schema.cell_values import (
 from source_airtable.schema.field_types import json_schema_of, row_of
 from source_airtable.schema.fingerprint import fingerprint_columns
 from source_airtable.schema.json_schema import ANNOTATION, build_json_schema, name_columns
+from source_airtable.schema.link_names import NamesColumns, find_no_names
 from source_airtable.schema.names import clean_name
 from source_airtable.schema.system_columns import (
     CURSOR_COLUMN,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from source_airtable.api.wire_types import FieldDict, FieldId, RecordDict
     from source_airtable.schema.cell_values import Converter
+    from source_airtable.schema.link_names import FindNames, NamesColumn
     from source_airtable.schema.table_schema import TableSchema
 
 Row = dict[str, Any]
@@ -149,6 +151,7 @@ class RecordConverter:
         columns: Sequence[Column],
         layout: Layout,
         columns_without_field: Sequence[str] = (),
+        names: NamesColumns | None = None,
     ) -> None:
         self.table = table
         self.columns = columns
@@ -158,14 +161,22 @@ class RecordConverter:
         self.misfits = 0
         """Cells so far that did not fit their column."""
         self._cells = CellConverter(columns)
+        self.names = names or NamesColumns(table, {})
 
     @classmethod
-    def for_table(cls, table: TableSchema, json_schema: Mapping[str, Any]) -> RecordConverter:
-        """Compile a table's own stream: one column a field."""
+    def for_table(
+        cls,
+        table: TableSchema,
+        json_schema: Mapping[str, Any],
+        find_names: FindNames = find_no_names,
+    ) -> RecordConverter:
+        """Compile a table's own stream: one column a field, and one for the names of its links."""
         properties = _properties_of(json_schema)
-        columns, without_field = _match_columns(table, properties)
+        names = NamesColumns(table, properties, find_names)
+        columns, without_field = _match_columns(table, names.other_properties)
+        without_field += names.without_field
         layout = TableLayout(table, properties, columns, without_field)
-        return cls(table, columns, layout, without_field)
+        return cls(table, columns, layout, without_field, names)
 
     @classmethod
     def for_records(cls, table: TableSchema, json_schema: Mapping[str, Any]) -> RecordConverter:
@@ -182,19 +193,24 @@ class RecordConverter:
         return cls(table, columns, RecordsLayout(table, selected, columns, names))
 
     @property
+    def all_columns(self) -> list[Column | NamesColumn]:
+        """The columns of fields, and those of the names of linked records."""
+        return [*self.columns, *self.names.columns]
+
+    @property
     def field_ids(self) -> tuple[FieldId, ...]:
         """The fields of the columns.
 
         Where no field is selected, one is asked for and left out: an empty list would mean all.
         """
-        wanted = tuple(column.field["id"] for column in self.columns)
+        wanted = tuple(dict.fromkeys(column.field["id"] for column in self.all_columns))
         if not wanted and self.table.fields:
             return (self.table.primary_field_id or self.table.fields[0]["id"],)
         return wanted
 
     def fingerprint(self) -> str:
         """Give the fingerprint of all that decides what a record's row holds."""
-        columns = ((one.name, one.field["id"], one.json_schema) for one in self.columns)
+        columns = ((one.name, one.field["id"], one.json_schema) for one in self.all_columns)
         return fingerprint_columns(self.table, columns, self.layout.constants)
 
     def rows(self, page: Page, as_of: str | None) -> list[Row]:
@@ -202,7 +218,9 @@ class RecordConverter:
         cells = page.cells(self._cells)
         self.misfits += sum(len(misfits) for _, misfits in cells)
         place = self.layout.row
-        return [place(record, own, as_of) for record, own in zip(page.records, cells, strict=True)]
+        rows = [place(record, own, as_of) for record, own in zip(page.records, cells, strict=True)]
+        self.names.fill(rows, page.records)
+        return rows
 
 
 class TableLayout:

@@ -30,6 +30,7 @@ from source_airtable.schema.catalog_size import warning_of_size
 from source_airtable.schema.discovery import Discovery
 from source_airtable.streams.catalog import build_streams
 from source_airtable.streams.stream import Account
+from source_airtable.sync.link_names import LinkedNames
 from source_airtable.sync.page_queue import PageQueue
 from source_airtable.sync.plan import plan_sync
 from source_airtable.sync.progress import Progress
@@ -159,7 +160,8 @@ class SourceAirtable(AbstractSource):
         queue = self._queue = PageQueue(parsed.pages_in_flight)
         client = _build_client(parsed, config, sleep=queue.sleep)
         states = ConnectorStateManager(state)
-        plan = plan_sync(catalog.streams, states, client, parsed)
+        names = LinkedNames(client, queue)
+        plan = plan_sync(catalog.streams, states, client, parsed, names)
         may_miss_tables = parsed.on_missing_table == "skip"
         progress = Progress(
             plan, states, may_miss_tables=may_miss_tables, record_lines=record_lines

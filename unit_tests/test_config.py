@@ -59,6 +59,7 @@ def test_all_settings() -> None:
         "add_base_id_to_stream_name": True,
         "stream_names": "ids",
         "column_names": "ids",
+        "link_names": True,
         "on_missing_table": "skip",
         "num_workers": 2,
         "requests_per_second_per_base": 1,

@@ -331,10 +331,10 @@ def test_failure_before_a_scan(patch: pytest.MonkeyPatch, *, beside_skipped: boo
     """A reader that cannot be built fails its stream, also beside a table that is skipped."""
     compile_table = RecordConverter.for_table
 
-    def broken(table: TableSchema, json_schema: Mapping[str, Any]) -> RecordConverter:
+    def broken(table: TableSchema, *others: Any) -> RecordConverter:  # noqa: ANN401 - passed on
         if table.table_id == "tbl1":
             raise KeyError(table.table_id)
-        return compile_table(table, json_schema)
+        return compile_table(table, *others)
 
     patch.setattr(RecordConverter, "for_table", broken)
     client = FakeAccount(2)

@@ -152,6 +152,7 @@ def test_oauth_method() -> None:
             for choice in ("names", "ids", "fail", "skip", "", 7)
         ],
         *[("add_base_id_to_stream_name", setting) for setting in (True, False, "maybe", 7)],
+        *[("link_names", setting) for setting in (True, False, "maybe", 7)],
         *[("transfer_attachment_files", setting) for setting in (True, False, "maybe", 7)],
         *[("num_workers", wanted) for wanted in (1, 2, 25, 40, 41, 2.5, "many")],
         *[("max_file_megabytes", wanted) for wanted in (0, 1, 12.5, 5000, 5001, "many")],

@@ -29,6 +29,8 @@ _FIELD_MODEL = "https://airtable.com/developers/web/api/field-model#"
 # A lookup can look up a lookup, so results nest. Anything deeper than this is text.
 _DEEPEST_RESULT = 8
 
+LINKS_TYPE = "multipleRecordLinks"
+
 TEXT: JsonSchema = {"type": ["null", "string"]}
 NUMBER: JsonSchema = {"type": ["null", "number"]}
 INTEGER: JsonSchema = {"type": ["null", "integer"]}
@@ -53,6 +55,7 @@ def _array(items: JsonSchema) -> JsonSchema:
     return {"type": ["null", "array"], "items": items}
 
 
+ARRAY_OF_TEXT = _array(TEXT)
 COLLABORATOR = _object(id=TEXT, email=TEXT, name=TEXT)
 BARCODE = _object(text=TEXT, type=TEXT)
 BUTTON = _object(label=TEXT, url=TEXT)
@@ -164,7 +167,7 @@ _ROWS = (
     _row("singleSelect", TEXT, "select", "text: the choice's name"),
     _row("multipleSelects", _array(TEXT), "multiselect", "array of text: the choices' names"),
     _row("externalSyncSource", TEXT, "syncsource", "text: the source's name"),
-    _row("multipleRecordLinks", _array(TEXT), "foreignkey", "array of record ids"),
+    _row(LINKS_TYPE, ARRAY_OF_TEXT, "foreignkey", "array of record ids"),
     _row("singleCollaborator", COLLABORATOR, "collaborator", "object: id, email, name"),
     _row("createdBy", COLLABORATOR, "createdby", "object: id, email, name"),
     _row("lastModifiedBy", COLLABORATOR, "lastmodifiedby", "object: id, email, name"),

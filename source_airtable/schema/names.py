@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from source_airtable.schema.system_columns import SYSTEM_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 LONGEST_COLUMN_NAME = 255
 """In characters. This is Airtable's own limit for field names."""
@@ -90,6 +90,32 @@ def column_names(field_names: Mapping[str, str]) -> dict[str, str]:
         # The new name may be the plain name of another field, which gets its suffix in the next
         # round.
         suffixed |= colliding
+
+
+def names_column_names(columns: Mapping[str, str], link_fields: Iterable[str]) -> dict[str, str]:
+    """Name the columns of names beside the columns of fields, by field id.
+
+    The columns of fields keep their names. A name gets the suffix `_<field id>` if it collides
+    with one of theirs or with another one of these.
+
+    Shape: `{"fldA": "orders", "fldB": "orders_names", "fldC": "customers"}` with links in `fldA`
+    and `fldC` becomes `{"fldA": "orders_names_fldA", "fldC": "customers_names"}`.
+    """
+    plain = {field_id: _append(columns[field_id], "_names") for field_id in link_fields}
+    claims = Counter(map(reduce_name, (*columns.values(), *plain.values())))
+    names: dict[str, str] = {}
+    for field_id, plain_name in plain.items():
+        name, ending = plain_name, "_names"
+        if claims[reduce_name(name)] > 1:
+            while reduce_name(name) in claims:
+                ending += f"_{field_id}"
+                name = _append(columns[field_id], ending)
+        names[field_id] = name
+    return names
+
+
+def _append(name: str, suffix: str) -> str:
+    return f"{name[: LONGEST_COLUMN_NAME - len(suffix)]}{suffix}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ A link that is taken away leaves no trace, so the stream is always read in full.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from source_airtable.schema.field_types import TEXT
+from source_airtable.schema.field_types import LINKS_TYPE, TEXT
+from source_airtable.schema.link_names import linked_record_id, linked_table_id
 from source_airtable.streams.account_stream import CELL_ID, AccountTablesStream, described
 from source_airtable.streams.cell_items import fields_of_type, fields_to_ask_for, iter_cells
 from source_airtable.streams.stream import Fields, Reader
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from source_airtable.schema.table_schema import TableSchema
     from source_airtable.streams.row_converter import RowConverter
     from source_airtable.streams.stream import ReadRequest
-
-LINKS_TYPE = "multipleRecordLinks"
 
 
 class LinksStream(AccountTablesStream):
@@ -68,19 +67,13 @@ class LinkReader(Reader):
     def rows(self, page: Page) -> list[Row]:
         """Make one row for each linked record."""
         fields = self._link_fields
-        linked_table_of = {field_id: _linked_table(field) for field_id, field in fields.items()}
+        linked_table_of = {field_id: linked_table_id(field) for field_id, field in fields.items()}
         rows: list[Row] = []
         for place, field_id, cell in iter_cells(self.table, fields, page.records):
             place["linked_table_id"] = linked_table_of[field_id]
             for position, linked in enumerate(cell):
-                # Some answers name the record beside its id.
-                record_id = linked.get("id") if isinstance(linked, dict) else linked
-                if isinstance(record_id, str):
+                record_id = linked_record_id(linked)
+                if record_id is not None:
                     row = {**place, "position": position, "linked_record_id": record_id}
                     rows.append(self._convert(row))
         return rows
-
-
-def _linked_table(field: FieldDict) -> Any:  # noqa: ANN401 - whatever Airtable sends
-    options: Any = field.get("options") or {}
-    return options.get("linkedTableId")

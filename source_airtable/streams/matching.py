@@ -62,6 +62,11 @@ class StreamMatcher:
         self._base_names: dict[BaseId, str] = {}
         """The bases whose schema was asked for."""
 
+    @property
+    def tables(self) -> Mapping[TableKey, TableSchema]:
+        """All tables of the bases whose schema was asked for, selected or not."""
+        return self._tables
+
     def read_account(self, *, may_miss_bases: bool) -> Account:
         """Read the schemas of all selected bases, which `match` then does not ask for again.
 

@@ -316,16 +316,18 @@ class IncrementalRecordReader(RecordReader):
         types = {(field_id, field["type"]) for field_id, field in fields.items()}
         changed = changes.fields | {field_id for field_id, _ in changes.field_types - types}
         has_lost_one = bool(self.converter.columns_without_field) and not changed <= set(fields)
-        columns = (column.field["id"] for column in self.converter.columns)
+        columns = (column.field["id"] for column in self.converter.all_columns)
         sources = {str(source["id"]) for source in find_sources(columns, fields)}
         return has_lost_one or not changed.isdisjoint(sources)
 
     def _why_volatile(self) -> str | None:
         """Name a column whose cells can change without the method's noticing."""
-        columns = (column.field["id"] for column in self.converter.columns)
-        if self._webhook is not None and self._settings.webhooks_report_computed_cells:
-            return why_clock_driven(self.table, columns)
-        return why_volatile(self.table, columns)
+        columns = [column.field["id"] for column in self.converter.all_columns]
+        if self._webhook is None or not self._settings.webhooks_report_computed_cells:
+            return why_volatile(self.table, columns)
+        # A linked record's new name changes no cell of the records that link to it.
+        names = [column.field["id"] for column in self.converter.names.columns]
+        return why_clock_driven(self.table, columns) or why_volatile(self.table, names)
 
     def _look_again(self, scan: ReaderScan) -> Iterator[list[Row]]:
         """Read again the records that the webhook names and that were not found.

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from source_airtable.schema.field_types import JsonSchema
     from source_airtable.schema.table_schema import TableKey, TableSchema
     from source_airtable.streams.stream import AirtableStream
+    from source_airtable.sync.link_names import LinkedNames
 
 LOGGER = logging.getLogger("airbyte.source_airtable")
 
@@ -90,6 +91,7 @@ def plan_sync(
     states: ConnectorStateManager,
     client: AirtableClient,
     config: Config,
+    names: LinkedNames,
 ) -> SyncPlan:
     """Find the tables of the configured streams, and build the streams."""
     configured = once_each(configured)
@@ -103,6 +105,7 @@ def plan_sync(
     matcher = StreamMatcher(discovery, filters_bases=bool(config.base_ids))
     account = _read_account(matcher, config) if of_account else Account()
     matches = matcher.match([one for one in declared if one.name not in ACCOUNT_STREAMS])
+    names.tables = matcher.tables
     plan = SyncPlan(errors=dict(matches.errors))
     webhooks: dict[BaseId, BaseWebhook] = {}
     if account.error is not None:
@@ -116,7 +119,8 @@ def plan_sync(
         if name in ACCOUNT_STREAMS:
             stream = ACCOUNT_STREAMS[name](account, config, client, json_schema)
         else:
-            stream = TableStream(name, matches.tables[name], config, json_schema)
+            table = matches.tables[name]
+            stream = TableStream(name, table, config, json_schema, find_names=names.find)
         request = ReadRequest()
         if one.sync_mode is SyncMode.incremental:
             saved = states.get_stream_state(name, None)

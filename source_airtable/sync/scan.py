@@ -121,6 +121,14 @@ class TableScan:
             left -= {record["id"] for record in page.records}
             yield page
 
+    def read_primary_cells(
+        self, take: Callable[[FieldId | None, Iterator[RecordDict]], _Result]
+    ) -> _Result:
+        """Have the primary field and all records taken, again from the start after a restart."""
+        return self._with_restarts(
+            lambda: take(self.table.primary_field_id, self._iter_primary_cells())
+        )
+
     def sleep(self, seconds: float) -> None:
         """Wait; raises SyncAbandonedError as soon as the sync is abandoned."""
         self._queue.sleep(seconds)
@@ -288,13 +296,16 @@ class TableScan:
 
     def _list_ids(self) -> RecordIdSet:
         found = RecordIdSet()
+        for record in self._iter_primary_cells():
+            found.add(record["id"])
+        return found
+
+    def _iter_primary_cells(self) -> Iterator[RecordDict]:
         primary = self.table.primary_field_id
         query = RecordQuery(*self.table.key, (primary,) if primary else ())
         for page in self._client.iter_record_pages(query):
             self._queue.sleep(0)  # raises once the sync is abandoned
-            for record in page["records"]:
-                found.add(record["id"])
-        return found
+            yield from page["records"]
 
     def _pick_records(self, record_ids: frozenset[str], formula: str | None) -> Page:
         """Read records by their ids, among all of them where Airtable refuses a filter."""

@@ -97,6 +97,16 @@ def test_columns_of_the_sample_base_are_small(name: str, *, by_field_id: bool) -
     assert bytes_per_property(BASES[name], by_field_id=by_field_id) <= BYTES_PER_PROPERTY
 
 
+@pytest.mark.parametrize("by_field_id", [False, True], ids=["names", "ids"])
+@pytest.mark.parametrize("name", [*BASES, *REAL_BASES])
+def test_columns_of_names_are_small(name: str, *, by_field_id: bool) -> None:
+    """With names of links, a column still takes 120 bytes on average; up to 2 more by ids."""
+    base = {**BASES, **REAL_BASES}[name]
+    settings = {"by_field_id": by_field_id, "with_link_names": True}
+
+    assert bytes_per_property(base, **settings) <= BYTES_PER_PROPERTY + 2 * by_field_id
+
+
 def test_catalog_of_many_tables() -> None:
     """With 200 tables of 150 plain fields each, the catalog stays below 3.6 MB."""
     account = synthetic_account(bases=5, tables=40, records=0, fields=150)

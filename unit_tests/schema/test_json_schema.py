@@ -111,6 +111,39 @@ def test_column_of_a_field() -> None:
     }
 
 
+def test_column_of_names() -> None:
+    """If asked for, a field of links has a second column behind the first, marked as such."""
+    orders = a_field("multipleRecordLinks", field_id="fldLz7K2GWznfGAxw", name="Orders")
+    plain = build_json_schema(a_table(orders, NAME))["properties"]
+    properties = build_json_schema(a_table(orders, NAME), with_link_names=True)["properties"]
+
+    assert list(properties) == [*SYSTEM_COLUMNS, "orders", "orders_names", "company_name"]
+    assert properties.pop("orders_names") == {
+        "type": ["null", "array"],
+        "items": {"type": ["null", "string"]},
+        "x-airtable": {"names_of": "fldLz7K2GWznfGAxw"},
+    }
+    assert properties == plain
+
+
+def test_column_of_names_by_field_ids() -> None:
+    """With columns named by ids, the column of names has the id of the field and the ending."""
+    orders = a_field("multipleRecordLinks", field_id="fldLz7K2GWznfGAxw", name="Orders")
+    json_schema = build_json_schema(a_table(orders), by_field_id=True, with_link_names=True)
+
+    assert list(json_schema["properties"])[-2:] == [orders["id"], f"{orders['id']}_names"]
+
+
+def test_lookup_of_links_has_no_names() -> None:
+    """Only fields of links have a column of names; a lookup of links has ids alone."""
+    options = {"isValid": True, "result": {"type": "multipleRecordLinks"}}
+    lookup = a_field("multipleLookupValues", options=options)
+
+    assert build_json_schema(a_table(lookup), with_link_names=True) == build_json_schema(
+        a_table(lookup)
+    )
+
+
 def test_description_of_a_stream() -> None:
     """The top of the schema names table and base, and where the columns are described."""
     assert build_json_schema(a_table(NAME))["description"] == (

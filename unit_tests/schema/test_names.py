@@ -17,6 +17,7 @@ from source_airtable.schema.names import (
     TableNames,
     clean_name,
     column_names,
+    names_column_names,
     reduce_name,
     stream_name_of_ids,
     stream_name_prefix,
@@ -250,6 +251,56 @@ def test_columns_stay_when_a_field_is_added(
     after = column_names({**names, added_id: added_name})
 
     assert before == {field_id: after[field_id] for field_id in names}
+
+
+def test_columns_of_names() -> None:
+    """A column of names has the column of its field and an ending."""
+    columns = {FIRST_ID: "orders", SECOND_ID: "due_date", THIRD_ID: "sold_by_fldX"}
+
+    assert names_column_names(columns, [THIRD_ID, FIRST_ID]) == {
+        FIRST_ID: "orders_names",
+        THIRD_ID: "sold_by_fldX_names",
+    }
+
+
+def test_column_of_names_beside_a_field_of_this_name() -> None:
+    """A field that is called like a column of names keeps its column; the other has an id."""
+    columns = column_names({FIRST_ID: "Orders", SECOND_ID: "orders-names"})
+
+    assert columns[SECOND_ID] == "orders-names"
+    assert names_column_names(columns, [FIRST_ID]) == {FIRST_ID: f"orders_names_{FIRST_ID}"}
+
+
+def test_columns_of_names_that_are_cut() -> None:
+    """Two long names that are equal once they are cut get ids."""
+    columns = column_names({FIRST_ID: "x" * 254 + "a", SECOND_ID: "x" * 254 + "b"})
+
+    assert names_column_names(columns, [FIRST_ID, SECOND_ID]) == {
+        field_id: "x" * 231 + f"_names_{field_id}" for field_id in (FIRST_ID, SECOND_ID)
+    }
+
+
+@settings(deadline=None, max_examples=150)
+@given(names=names_by_field_id(), data=st.data())
+def test_columns_of_names_stay_apart(names: dict[str, str], data: st.DataObject) -> None:
+    """No column of names shares a column with a field, a system column or another one."""
+    links = data.draw(st.lists(st.sampled_from(sorted(names)), min_size=1, unique=True))
+    for field_id in data.draw(st.lists(st.sampled_from(sorted(names)), max_size=3)):
+        # Fields that imitate columns of names, with and without an id.
+        link = links[0]
+        endings = ["_names", f" names {link}", f" names {link} {link}"]
+        if field_id != link:
+            names[field_id] = f"{names[link]}{data.draw(st.sampled_from(endings))}"
+    columns = column_names(names)
+
+    of_names = names_column_names(columns, links)
+
+    taken = {as_in_a_destination(name) for name in (*SYSTEM_COLUMNS, *COLUMNS_OF_OTHERS)}
+    arrived = [as_in_a_destination(name) for name in (*columns.values(), *of_names.values())]
+    assert of_names.keys() == set(links)
+    assert len(arrived) == len(taken.union(arrived) - taken)
+    assert max(map(len, of_names.values())) <= 255
+    assert of_names == names_column_names(columns, reversed(links))
 
 
 def test_stream_name() -> None:

@@ -22,6 +22,8 @@ from source_airtable.errors import AccessDeniedError, AirtableUnavailableError, 
 from source_airtable.streams.catalog import ACCOUNT_STREAMS
 from source_airtable.streams.stream import ReadRequest
 from source_airtable.streams.table import TableStream
+from source_airtable.sync.link_names import LinkedNames
+from source_airtable.sync.page_queue import PageQueue
 from source_airtable.sync.plan import (
     PlannedStream,
     SyncPlan,
@@ -87,7 +89,9 @@ def plan_of(
         a_configured_stream(one) if hasattr(one, "json_schema") else one for one in configured
     ]
     manager = ConnectorStateManager(states or [])
-    return plan_sync(streams, manager, (client or a_client()).as_client(), a_config(**settings))
+    asked = (client or a_client()).as_client()
+    names = LinkedNames(asked, PageQueue(1))
+    return plan_sync(streams, manager, asked, a_config(**settings), names)
 
 
 def names_of(plan: SyncPlan) -> list[str]:
