@@ -95,6 +95,10 @@ def _member_ids(simulator: Simulator, table: Table, query: ListQuery) -> list[st
             raise errors.view_not_found(query.view, is_id=is_id)
         if "recordIds" in view:
             records = [table.records[i] for i in view["recordIds"] if i in table.records]
+        shows = formulas.compile_view(
+            view.get("filter", ""), table, simulator.settings, simulator.clock.now()
+        )
+        records = [one for one in records if shows is None or shows(one)]
     if keeps is not None:
         records = list(filter(keeps, records))
     return [record.id for record in records[: query.max_records]]
