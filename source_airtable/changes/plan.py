@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from source_airtable.changes.moments import MOST_CLOCK_SKEW, TICK, is_over, to_utc_text
 from source_airtable.changes.need import ChangedSince, WholeTable
-from source_airtable.schema.fingerprint import has_changed
+from source_airtable.schema.fingerprint import has_changed, has_filter_changed
 
 if TYPE_CHECKING:
     from source_airtable.changes.state import SavedState, SyncState
@@ -31,6 +31,8 @@ class TableFacts:
     """The first column whose cells can change without an edit, if there is one."""
     now: datetime | None
     """Airtable's clock before the scan, in UTC; None where no answer had a usable `Date`."""
+    why_filter_volatile: str | None = None
+    """Why records can enter the table's filter without an edit, if they can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Plan:
     """The cursor of every row and tombstone, in UTC; above all that any sync emitted before."""
     is_anew: bool = False
     """Whether the saved state cannot be gone on from."""
+    has_other_filter: bool = False
+    """Whether the saved state comes from another filter, so that known records may have left."""
 
 
 def plan_read(saved: SavedState, facts: TableFacts, settings: IncrementalSettings) -> Plan:
@@ -59,7 +63,8 @@ def plan_read(saved: SavedState, facts: TableFacts, settings: IncrementalSetting
     reason = _why_full(state, facts, settings)
     if reason or edge is None:
         LOGGER.info("Stream %s is read in full: %s.", facts.label, reason)
-        return Plan(WholeTable(), as_of)
+        has_other_filter = has_filter_changed(state.fingerprint, facts.fingerprint)
+        return Plan(WholeTable(), as_of, has_other_filter=has_other_filter)
     LOGGER.info("Stream %s: reading what changed after %s.", facts.label, to_utc_text(edge))
     return Plan(ChangedSince(settings.method, edge), as_of)
 
@@ -100,15 +105,26 @@ def _why_unusable(state: SyncState, facts: TableFacts, settings: IncrementalSett
 def _why_full(state: SyncState, facts: TableFacts, settings: IncrementalSettings) -> str | None:
     if state.read_to is None:
         return "the last sync did not read the table to its end"
+    if has_filter_changed(state.fingerprint, facts.fingerprint):
+        return "the table has another filter than in the last sync"
     if has_changed(state.fingerprint, facts.fingerprint):
         return "fields were added, selected or changed since the last sync"
     every = settings.full_rescan_hours
-    if settings.method != "last_modified" or not facts.why_volatile or not every:
+    why_rescan = _why_rescan(facts)
+    if settings.method != "last_modified" or why_rescan is None or not every:
         return None
     last, now = state.last_full_scan, facts.now
     if last is None or (now is not None and is_over(timedelta(hours=every), last, now)):
+        return f"{every:g} hours have passed, and {why_rescan}"
+    return None
+
+
+def _why_rescan(facts: TableFacts) -> str | None:
+    if facts.why_volatile:
+        return f"cells can change without their record being edited, as in {facts.why_volatile}"
+    if facts.why_filter_volatile:
         return (
-            f"{every:g} hours have passed, and cells can change without their record being edited, "
-            f"as in {facts.why_volatile}"
+            "records can enter the table's filter without being edited, because "
+            f"{facts.why_filter_volatile}"
         )
     return None

@@ -13,7 +13,7 @@ from source_airtable.changes.need import ChangedSince, WholeTable
 from source_airtable.changes.plan import Plan, TableFacts, plan_read
 from source_airtable.changes.record_ids import RecordIdSet
 from source_airtable.changes.state import SyncState, parse_state
-from source_airtable.schema.volatility import why_volatile
+from source_airtable.schema.volatility import why_filter_volatile, why_volatile
 from source_airtable.streams.stream import Fields, Reader
 
 if TYPE_CHECKING:
@@ -146,7 +146,9 @@ class IncrementalRecordReader(RecordReader):
         columns = self.converter.columns
         volatile = why_volatile(self.table, (column.field["id"] for column in columns))
         self._fingerprint = self.converter.fingerprint()
-        facts = TableFacts(self.label, self._fingerprint, volatile, as_of)
+        facts = TableFacts(
+            self.label, self._fingerprint, volatile, as_of, why_filter_volatile(self.table)
+        )
         self._plan = plan_read(self._saved, facts, self._settings)
         super().start(self._plan.as_of)
         if self._settings.method == "created_time":
@@ -180,7 +182,7 @@ class IncrementalRecordReader(RecordReader):
         self._was_whole = isinstance(scan.need, WholeTable)
         tracker = self._deletions if self._tells_deletions else None
         if tracker is not None and self._now is not None and self.as_of is not None:
-            unseen = tracker.compare(scan, self._now)
+            unseen = tracker.compare(scan, self._now, is_due=self._plan.has_other_filter)
             if unseen:
                 LOGGER.info(
                     "Stream %s: found %d records that no sync has emitted; reading them.",
