@@ -505,8 +505,9 @@ class People:
         self.admin.change_field(BASE, LOG, _id("Kind"), options=_choices(self.kinds))
         for shown in self.admin.dump(BASE, LOG):
             name = shown["fields"].get(_id("Kind"))
-            if name is not None and new_names[name] != name:
-                cells = {_id("Kind"): new_names[name]}
+            # A record may come out of the trash with the old name of a choice.
+            if name is not None and new_names.get(name) != name:
+                cells = {_id("Kind"): new_names.get(name)}
                 self.admin.edit_record(BASE, LOG, shown["id"], cells, is_user_edit=False)
 
 
@@ -736,14 +737,24 @@ class Syncing(RuleBasedStateMachine):
             {"table": table, **FILTERS[name].entry} for table, name in self.filters.items() if name
         ]
 
-    @rule(wanted=st.sampled_from([*FILTERS]), picks=st.lists(picks, max_size=3))
-    def tell_of_a_filter(self, wanted: str, picks: list[int]) -> None:
-        """Filter a table that was synced, and have records enter and leave."""
+    @rule(
+        first=st.sampled_from([*FILTERS, *TABLES]),
+        wanted=st.sampled_from([*FILTERS]),
+        deeds=st.lists(st.tuples(st.sampled_from(DEEDS), picks), min_size=1, max_size=4),
+        change=st.sampled_from([None, "rename_choice", "edit_formula"]),
+    )
+    def tell_of_a_filter(
+        self, first: str, wanted: str, deeds: list[tuple[str, int]], change: str | None
+    ) -> None:
+        """Filter a table anew, and have records enter and leave."""
+        self.filter_table(first)
         self.run_sync(Circumstances())
         self.filter_table(wanted)
         self.check_settled()
-        for pick in picks:
-            self.people.edit(FILTERS[wanted].table, pick)
+        for deed, pick in deeds:
+            self.do(deed, FILTERS[wanted].table, pick)
+        if change:
+            self.change_schema(change, LOG, 0)
         self.admin.advance_clock(1)
         self.run_sync(Circumstances())
         self.check_settled()
@@ -915,6 +926,7 @@ class Syncing(RuleBasedStateMachine):
         for stream in self.streams:
             name = stream.name
             self._check_records(stream, outcome, before.states.get(name))
+            self._check_filters(stream, outcome, before)
             if name in outcome.complete:
                 self._commit(stream, outcome, before)
                 if name == "comments":
@@ -1054,6 +1066,18 @@ class Syncing(RuleBasedStateMachine):
 
             assert len(moments) <= 1, moments
             assert floor is None or all(moment > floor for moment in moments)
+
+    def _check_filters(self, stream: AirbyteStream, outcome: Outcome, before: Before) -> None:
+        """Each record is in its table's filter, unless it was edited during the sync."""
+        for table in set(self._tables_of(stream)) if stream.name != "comments" else ():
+            versions = self.people.versions[table]
+            present = self.people.members(table, self.filters[table])
+            members = before.members[table].keys() | present.keys()
+            for one in outcome.records[stream.name]:
+                record_id = key_of(stream.name, one)[-1]
+                if self._table_in(stream, one) == table and one.get(DELETED_AT) is None:
+                    is_edited = versions.get(record_id) != before.versions[table].get(record_id)
+                    assert record_id in members or is_edited, "a record outside of the filter"
 
     def _commit(self, stream: AirbyteStream, outcome: Outcome, before: Before) -> None:
         name = stream.name
