@@ -38,7 +38,7 @@ from integration_tests.in_process import (
 from unit_tests.conforming import nonconformities
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from airbyte_cdk.models import AirbyteStream
 
@@ -88,6 +88,44 @@ def _through(name: str, result: str) -> Json:
     return {"isValid": True, **options, "result": {"type": result}}
 
 
+@dataclass(frozen=True)
+class Filter:
+    """A filter of a table, and whether it keeps a record, by its cells and its age in seconds."""
+
+    table: str
+    entry: Json
+    keeps: Callable[[Json, float], bool]
+    is_volatile: bool = False
+
+
+AGE: Final = 3 * 3_600
+AGED: Final = f"DATETIME_DIFF(NOW(),CREATED_TIME(),'seconds')>={AGE}"
+VIEW: Final = make_id("viw", "stateful", "aged")
+FILTERS: Final[dict[str, Filter]] = {
+    "done": Filter(
+        LOG,
+        {"formula": f"IF({{{_id('Done')}}},ERROR(),1)"},
+        lambda cells, _: not cells.get(_id("Done")),
+    ),
+    "kind": Filter(
+        LOG,
+        {"formula": f"{{{_id('Kind')}}}!='kind 0'"},
+        lambda cells, _: cells.get(_id("Kind")) != "kind 0",
+    ),
+    "computed": Filter(
+        LOG, {"formula": f"{{{_id('Again')}}}>60"}, lambda cells, _: cells[_id("Again")] > 60
+    ),
+    "aged": Filter(LOG, {"formula": AGED}, lambda _, age: age >= AGE, is_volatile=True),
+    "view": Filter(LOG, {"view": VIEW}, lambda _, age: age >= AGE, is_volatile=True),
+    "sum": Filter(
+        TASKS,
+        {"formula": f"{{{_id('Sum')}}}>10"},
+        lambda cells, _: cells.get(_id("Sum"), 0) > 10,
+        is_volatile=True,
+    ),
+}
+
+
 class People:
     """The people who edit the base: they know what every record should hold."""
 
@@ -104,6 +142,8 @@ class People:
         self.trash: dict[str, list[Json]] = {LOG: [], TASKS: []}
         self.unseen: dict[str, dict[str, int]] = {LOG: {}, TASKS: {}}
         """Records whose latest change moved no time, with the deed's number."""
+        self.sets_filters = False
+        """Whether tables have had filters, which records can enter by an edit."""
         self.edits_show = True
         """Whether every sync looks for edits, so that one shows a record that was restored."""
         self.kinds = {make_id("sel", "stateful", number): f"kind {number}" for number in range(2)}
@@ -136,10 +176,13 @@ class People:
         """Change a record's cells, which moves its modified time."""
         record_id = self._pick(table, pick)
         if record_id:
+            before = self._filters_of(table, record_id)
             cells = self._user_cells(table, record_id, pick)
             self.admin.edit_record(BASE, table, record_id, cells)
             if self.edits_show:
                 self.unseen[table].pop(record_id, None)
+            elif self.sets_filters and self._filters_of(table, record_id) - before:
+                self.unseen[table][record_id] = self._note()
             self._follow_links(table)
 
     def delete(self, table: str, pick: int) -> None:
@@ -339,7 +382,13 @@ class People:
             },
         ]
         tables = [
-            {"id": LOG, "name": "Log", "primaryFieldId": _id("Name"), "fields": log},
+            {
+                "id": LOG,
+                "name": "Log",
+                "primaryFieldId": _id("Name"),
+                "fields": log,
+                "views": [{"id": VIEW, "name": "Aged", "type": "grid", "filter": AGED}],
+            },
             {"id": TASKS, "name": "Tasks", "primaryFieldId": _id("Title"), "fields": tasks},
         ]
         return {"id": BASE, "name": "Stateful", "permissionLevel": "read", "tables": tables}
@@ -362,6 +411,28 @@ class People:
             return None, None
         record_id = commented[pick % len(commented)]
         return record_id, list(self.comments[record_id])[pick % len(self.comments[record_id])]
+
+    def members(self, table: str, wanted: str | None) -> dict[str, Json]:
+        """The records of a table that a filter keeps, as they are now."""
+        shown = {one["id"]: one for one in self.admin.dump(BASE, table)}
+        if wanted is None:
+            return shown
+        return {key: one for key, one in shown.items() if self._keeps(wanted, one)}
+
+    def enters_by_time(self, shown: Json) -> bool:
+        """Whether a record was younger than the filters' age when somebody edited it last."""
+        edited = parse_time(shown["lastModifiedTime"] or shown["createdTime"])
+        return edited - parse_time(shown["createdTime"]) < AGE
+
+    def _filters_of(self, table: str, record_id: str) -> set[str]:
+        (shown,) = (one for one in self.admin.dump(BASE, table) if one["id"] == record_id)
+        return {
+            name for name, one in FILTERS.items() if one.table == table and self._keeps(name, shown)
+        }
+
+    def _keeps(self, wanted: str, shown: Json) -> bool:
+        now = float(self.simulator.clock.now())
+        return FILTERS[wanted].keeps(shown["fields"], now - parse_time(shown["createdTime"]))
 
     def _take_from_trash(self, table: str, pick: int) -> Json | None:
         trash = self.trash[table]
@@ -434,8 +505,9 @@ class People:
         self.admin.change_field(BASE, LOG, _id("Kind"), options=_choices(self.kinds))
         for shown in self.admin.dump(BASE, LOG):
             name = shown["fields"].get(_id("Kind"))
-            if name is not None and new_names[name] != name:
-                cells = {_id("Kind"): new_names[name]}
+            # A record may come out of the trash with the old name of a choice.
+            if name is not None and new_names.get(name) != name:
+                cells = {_id("Kind"): new_names.get(name)}
                 self.admin.edit_record(BASE, LOG, shown["id"], cells, is_user_edit=False)
 
 
@@ -517,6 +589,8 @@ class Before:
     deed: int
     versions: dict[str, dict[str, int]]
     comments: dict[str, set[str]]
+    members: dict[str, dict[str, Json]]
+    """The records of each table that its filter keeps."""
     hidden: dict[str, set[str]]
     """By stream, the records of which no time says that they have changed."""
     states: dict[str, Json]
@@ -556,6 +630,7 @@ class Syncing(RuleBasedStateMachine):
         """When the comments of a record were last listed and saved: after which deed."""
         self.streams: list[AirbyteStream] = []
         self.deselected: set[str] = set()
+        self.filters: dict[str, str | None] = dict.fromkeys(TABLES)
         self.is_sound = True
         """Whether no check has failed, so that the end is worth looking at."""
 
@@ -651,6 +726,38 @@ class Syncing(RuleBasedStateMachine):
         """Select other columns, from the next refresh of the catalog on."""
         TALLY["steps"] += 1
         self.deselected = deselected
+
+    @rule(wanted=st.sampled_from([*FILTERS, *TABLES]))
+    def filter_table(self, wanted: str) -> None:
+        """Give a table another filter, or take its filter away."""
+        TALLY["steps"] += 1
+        self.people.sets_filters = True
+        self.filters |= {FILTERS[wanted].table: wanted} if wanted in FILTERS else {wanted: None}
+        self.connector.config["table_filters"] = [
+            {"table": table, **FILTERS[name].entry} for table, name in self.filters.items() if name
+        ]
+
+    @rule(
+        first=st.sampled_from([*FILTERS, *TABLES]),
+        wanted=st.sampled_from([*FILTERS]),
+        deeds=st.lists(st.tuples(st.sampled_from(DEEDS), picks), min_size=1, max_size=4),
+        change=st.sampled_from([None, "rename_choice", "edit_formula"]),
+    )
+    def tell_of_a_filter(
+        self, first: str, wanted: str, deeds: list[tuple[str, int]], change: str | None
+    ) -> None:
+        """Filter a table anew, and have records enter and leave."""
+        self.filter_table(first)
+        self.run_sync(Circumstances())
+        self.filter_table(wanted)
+        self.check_settled()
+        for deed, pick in deeds:
+            self.do(deed, FILTERS[wanted].table, pick)
+        if change:
+            self.change_schema(change, LOG, 0)
+        self.admin.advance_clock(1)
+        self.run_sync(Circumstances())
+        self.check_settled()
 
     # Syncs.
 
@@ -800,6 +907,7 @@ class Syncing(RuleBasedStateMachine):
             people.deed,
             {table: dict(people.versions[table]) for table in TABLES},
             {record_id: set(known) for record_id, known in people.comments.items()},
+            {table: people.members(table, self.filters[table]) for table in TABLES},
             {stream.name: self._hidden(stream.name) for stream in self.streams},
             dict(self.destination.states),
         )
@@ -818,6 +926,7 @@ class Syncing(RuleBasedStateMachine):
         for stream in self.streams:
             name = stream.name
             self._check_records(stream, outcome, before.states.get(name))
+            self._check_filters(stream, outcome, before)
             if name in outcome.complete:
                 self._commit(stream, outcome, before)
                 if name == "comments":
@@ -877,11 +986,15 @@ class Syncing(RuleBasedStateMachine):
         if met.page_size:
             plan("short_page", count=met.page_size, times=None)
         self.own_clock.ahead_seconds = met.own_skew_seconds
+        # Where the user has a filter, only the connector's own may be refused.
+        has_own_alone = not any(self.filters.values())
+        is_rejected = met.filter == "rejected"
         self.admin.configure(
             date_header="present" if met.has_date else "absent",
             date_skew_seconds=self._skew(met),
-            filter_is_honoured=met.filter != "ignored",
-            filter_is_rejected=met.filter == "rejected",
+            filter_is_honoured=met.filter != "ignored" or not has_own_alone,
+            filter_is_rejected=is_rejected and has_own_alone,
+            refused_function="DATETIME_PARSE" if is_rejected and not has_own_alone else "",
         )
 
     def _skew(self, met: Circumstances) -> float:
@@ -902,6 +1015,7 @@ class Syncing(RuleBasedStateMachine):
             date_skew_seconds=0.0,
             filter_is_honoured=True,
             filter_is_rejected=False,
+            refused_function="",
         )
 
     def _interfere(self, met: Circumstances) -> Any:  # noqa: ANN401 - a hook
@@ -936,6 +1050,12 @@ class Syncing(RuleBasedStateMachine):
         alive = [one for one in records if one.get(DELETED_AT) is None]
         ids = Counter(key_of(name, one) for one in alive)
         TALLY["records"] += len(records)
+        TALLY["tombstones of records that left"] += sum(
+            one["id"] in self.people.versions[table]
+            for one in records
+            for table in TABLES
+            if name == "records" and one.get(DELETED_AT)
+        )
 
         assert max(ids.values(), default=1) == 1, "a record came twice"
         assert not [m for one in records for m in nonconformities(one, stream.json_schema)]
@@ -946,6 +1066,18 @@ class Syncing(RuleBasedStateMachine):
 
             assert len(moments) <= 1, moments
             assert floor is None or all(moment > floor for moment in moments)
+
+    def _check_filters(self, stream: AirbyteStream, outcome: Outcome, before: Before) -> None:
+        """Each record is in its table's filter, unless it was edited during the sync."""
+        for table in set(self._tables_of(stream)) if stream.name != "comments" else ():
+            versions = self.people.versions[table]
+            present = self.people.members(table, self.filters[table])
+            members = before.members[table].keys() | present.keys()
+            for one in outcome.records[stream.name]:
+                record_id = key_of(stream.name, one)[-1]
+                if self._table_in(stream, one) == table and one.get(DELETED_AT) is None:
+                    is_edited = versions.get(record_id) != before.versions[table].get(record_id)
+                    assert record_id in members or is_edited, "a record outside of the filter"
 
     def _commit(self, stream: AirbyteStream, outcome: Outcome, before: Before) -> None:
         name = stream.name
@@ -975,12 +1107,13 @@ class Syncing(RuleBasedStateMachine):
     def _check_complete(self, name: str, before: Before) -> None:
         """What was created or edited before a complete sync is there, at least as new."""
         known = [(at, *one) for at in TABLES for one in before.versions[at].items()]
+        steady = self._steady(before)
         for table, record_id, version in known:
             rows = self._rows(name, table)
             if rows is None or record_id not in self.people.versions[table]:
                 continue
             is_new = self.people.unseen[table].get(record_id, -1) > before.deed
-            if is_new or record_id in before.hidden[name]:
+            if is_new or record_id in before.hidden[name] or record_id not in steady:
                 continue
             row = rows.get(record_id)
             assert row is not None, f"{record_id} is missing after a complete sync"
@@ -988,16 +1121,34 @@ class Syncing(RuleBasedStateMachine):
                 found = row["fields"].get("Version", 0) if name == "records" else row["version"]
                 assert found >= version, f"{record_id} is stale after a complete sync"
 
+    def _steady(self, before: Before) -> set[str]:
+        """The records that a sync has to see: those that stayed in their table's filter."""
+        people, steady = self.people, set[str]()
+        for table, wanted in self.filters.items():
+            members = people.members(table, wanted)
+            for record_id, shown in members.items():
+                if wanted is None or (
+                    record_id in before.members[table]
+                    and people.versions[table][record_id] == before.versions[table].get(record_id)
+                    and not (FILTERS[wanted].is_volatile and people.enters_by_time(shown))
+                ):
+                    steady.add(record_id)
+        return steady
+
     def _check_equal(self, stream: AirbyteStream, table: str) -> None:
         name, sees_edits = stream.name, self.options["method"] == "last_modified"
         rows = self._rows(name, table)
         assert rows is not None
         kept = self.kept[name]
-        base = {one["id"]: one for one in self.admin.dump(BASE, table)}
-        is_rescanned = table == TASKS and self.options["full_rescan_hours"] and sees_edits
+        wanted = self.filters[table]
+        base = self.people.members(table, wanted)
+        is_volatile = table == TASKS or (wanted is not None and FILTERS[wanted].is_volatile)
+        is_rescanned = is_volatile and self.options["full_rescan_hours"] and sees_edits
         unseen = set() if is_rescanned else self._hidden(name)
         tells = self.options["detect_deletions"] and kept.tracked is not None
         for record_id, shown in base.items():
+            if wanted and is_volatile and not is_rescanned and self.people.enters_by_time(shown):
+                continue
             since = self.people.unseen[table].get(record_id, -1)
             if record_id not in unseen or (tells and since > kept.tracked_since):
                 assert record_id in rows, f"{record_id} is missing at the end"
@@ -1011,10 +1162,11 @@ class Syncing(RuleBasedStateMachine):
     def _check_comments(self, name: str, before: Before) -> None:
         """What was written before a complete sync is there, unless the number cannot show it."""
         people, rows = self.people, self.destination.tables[name]
+        steady = self._steady(before)
         there = {key[-1] for key in rows}
         for record_id, known in before.comments.items():
             is_hidden = people.uncommented.get(record_id, -1) > self.listed.get(record_id, -1)
-            if record_id in before.listed or not is_hidden:
+            if record_id in steady and (record_id in before.listed or not is_hidden):
                 missing = known & people.comments[record_id].keys() - there
                 assert not missing, f"comments {missing} are missing after a complete sync"
 
@@ -1023,7 +1175,10 @@ class Syncing(RuleBasedStateMachine):
         if not self.options["full_rescan_hours"]:
             return
         rows = {key[-1]: row["text"] for key, row in self.destination.tables["comments"].items()}
-        for comments in self.people.comments.values():
+        members = {one for at in TABLES for one in self.people.members(at, self.filters[at])}
+        for record_id, comments in self.people.comments.items():
+            if record_id not in members:
+                continue
             written = {comment_id: text for comment_id, (text, _) in comments.items()}
             assert written == {comment_id: rows.get(comment_id) for comment_id in written}
 

@@ -217,7 +217,8 @@ def _setting_rows(settings: dict[str, Any], prefix: str) -> Iterator[Sequence[st
         examples = ", ".join(f"`{example}`" for example in setting.get("examples", ()))
         key = f"{prefix}{name}"
         yield f"`{key}`", setting["title"], description, _default(setting), examples
-        yield from _setting_rows(setting.get("properties", {}), f"{key}.")
+        inner = {**setting.get("items", {}), **setting}
+        yield from _setting_rows(inner.get("properties", {}), f"{key}.")
         for choice in setting.get("oneOf", ()):
             for inner_key, title, *cells in _setting_rows(choice["properties"], f"{key}."):
                 yield inner_key, f"{choice['title']}: {title}", *cells
@@ -283,7 +284,9 @@ def _default(setting: dict[str, Any]) -> str:
     default = setting.get("default")
     if default is None:
         return ""
-    return "all" if default == [] else f"`{json.dumps(default).strip(chr(34))}`"
+    if default == []:
+        return "none" if "properties" in setting["items"] else "all"
+    return f"`{json.dumps(default).strip(chr(34))}`"
 
 
 def _leaves(error: type[AirtableError]) -> Iterator[type[AirtableError]]:

@@ -1,7 +1,8 @@
 """The connection check: can this token read what the settings select?
 
 The check costs few calls: one for each 1,000 bases in the list, then two for each base, for its
-schema and one record. It stops after ten bases, unless the settings name more.
+schema and one record, and one for each filter of a table. It stops after ten bases, unless the
+settings name more.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from source_airtable.api.client import RecordQuery
 from source_airtable.api.scopes import RECORDS_SCOPE
 from source_airtable.changes.base_webhook import BaseWebhook
 from source_airtable.errors import (
@@ -28,6 +28,8 @@ from source_airtable.schema.discovery import (
     select,
     table_id_and_name,
 )
+from source_airtable.schema.filter_refusal import try_filter
+from source_airtable.schema.table_filter import NO_FILTER
 
 if TYPE_CHECKING:
     from source_airtable.api.client import AirtableClient
@@ -59,7 +61,9 @@ class ConnectionCheck:
         self._raise_for_unknown_tables(contents.tables)
         tables, _ = self._discovery.select_tables(contents.tables)
         # Scopes and roles apply to a whole base, so one table of it is enough.
-        for table in {table.base_id: table for table in reversed(tables)}.values():
+        of_bases = {table.base_id: table for table in reversed(tables)}.values()
+        filtered = [table for table in tables if table.filter != NO_FILTER]
+        for table in {table.key: table for table in (*of_bases, *filtered)}.values():
             self._read_one_record(table)
             if self._config.incremental.method == "webhooks":
                 self._warn_without_webhook(table)
@@ -89,7 +93,10 @@ class ConnectionCheck:
         contents = self._discovery.read_schemas(first)
         rest = bases[len(first) :]
         # A table that the settings name may be in any base, so the check goes on until it finds it.
-        while rest and self._unknown_tables(contents.tables):
+        while rest and (
+            self._unknown_tables(contents.tables)
+            or self._discovery.find_unknown_filters(contents.tables)
+        ):
             contents = self._read_more(contents, rest[:MOST_BASES_CHECKED])
             rest = rest[MOST_BASES_CHECKED:]
         return contents
@@ -117,6 +124,9 @@ class ConnectionCheck:
         unknown = self._unknown_tables(tables)
         if unknown:
             raise TableNotFoundError(setting="table_ids", table=", ".join(unknown))
+        unknown = self._discovery.find_unknown_filters(tables)
+        if unknown:
+            raise TableNotFoundError(setting="table_filters", table=", ".join(unknown))
 
     def _warn_without_webhook(self, table: TableSchema) -> None:
         """Warn where a sync has to do without a webhook; the check makes none."""
@@ -131,9 +141,8 @@ class ConnectionCheck:
             )
 
     def _read_one_record(self, table: TableSchema) -> None:
-        query = RecordQuery(table.base_id, table.table_id, page_size_records=1)
         try:
-            self._client.get_record_page(query)
+            try_filter(self._client, table)
         except AccessDeniedError as denied:
             raise MissingScopeError(
                 scope=RECORDS_SCOPE,

@@ -20,6 +20,7 @@ from pydantic import (
     StringConstraints,
     Tag,
     ValidationError,
+    model_validator,
 )
 
 from source_airtable.errors import InvalidConfigError
@@ -47,6 +48,10 @@ OptionalToken = Annotated[
     BeforeValidator(lambda text: None if isinstance(text, str) and not text.strip() else text),
 ]
 Entry = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+OptionalEntry = Annotated[
+    Entry | None,
+    BeforeValidator(lambda text: None if isinstance(text, str) and not text.strip() else text),
+]
 
 
 class _Settings(BaseModel):
@@ -100,6 +105,26 @@ class IncrementalSettings(_Settings):
     """Whether only columns that depend on the time call for full scans."""
 
 
+class TableFilterSetting(_Settings):
+    """Which records of a table are read.
+
+    Shape: `{"table": "Orders", "view": "Open", "formula": "NOT({Archived})"}`.
+    """
+
+    table: Entry
+    """An id or a name."""
+    view: OptionalEntry = None
+    """An id or a name."""
+    formula: OptionalEntry = None
+    """In Airtable's formula language."""
+
+    @model_validator(mode="after")
+    def _narrows(self) -> TableFilterSetting:
+        if self.view is None and self.formula is None:
+            raise ValueError("it needs a view or a formula")
+        return self
+
+
 class Config(_Settings):
     """The settings of one source.
 
@@ -112,6 +137,7 @@ class Config(_Settings):
     """Ids or names; empty means every base."""
     table_ids: tuple[Entry, ...] = ()
     """Ids or names; empty means every table."""
+    table_filters: tuple[TableFilterSetting, ...] = ()
     add_base_id_to_stream_name: bool = False
     stream_names: Literal["names", "ids"] = "names"
     column_names: Literal["names", "ids"] = "names"

@@ -10,6 +10,7 @@
     │   ├── NoBaseError                 there is no base to read
     │   ├── BaseNotFoundError           a base is unknown or not shared with the token
     │   ├── TableNotFoundError          a table is unknown, deleted or not shared
+    │   ├── TableFilterError            a filter of the settings cannot be used
     │   ├── AccessDeniedError           Airtable refuses access to a base, table or record
     │   ├── QuotaExceededError          the workspace has no API calls left this month
     │   └── DiskFullError               there is no room for the files of attachments
@@ -59,6 +60,8 @@ class AirtableError(AirbyteTracedException):
     def __init__(self, **facts: object) -> None:
         """Keep the facts of the case, such as `base="app…"`, `table="tbl…"` or `status=403`."""
         self.facts: dict[str, object] = {}
+        self.filter_reason = ""
+        """Why Airtable refuses a filter, in its words, which may quote the filter."""
         super().__init__(failure_type=self.consequence)
         self.add_facts(**facts)
 
@@ -172,7 +175,21 @@ class TableNotFoundError(ConfigError):
     remedy = (
         "The table may have been deleted, or its base may no longer be shared with the source. "
         "Refresh the connection's schema (in Airbyte: Schema, Refresh source schema), or correct "
-        "the setting table_ids. To sync without the table, set on_missing_table to skip."
+        "the setting that names the table. To sync without the table, set on_missing_table to skip."
+    )
+
+
+class TableFilterError(ConfigError):
+    """A filter in the setting `table_filters` cannot be used for a table. The facts say why.
+
+    See https://airtable.com/developers/web/api/list-records
+    """
+
+    cause = "The filter of a table cannot be used."
+    remedy = (
+        "Correct the entry for this table in the setting table_filters, and test the connection "
+        "again. A view or a field may have been deleted or renamed. Check a formula in a formula "
+        "field of the table."
     )
 
 

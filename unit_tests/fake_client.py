@@ -52,6 +52,8 @@ class FakeClient:
         self.backoff_strategy = SimpleNamespace(retries=0)
         self.queries: list[RecordQuery] = []
         """What each scan asked for."""
+        self.page_queries: list[RecordQuery] = []
+        """What single pages were asked for."""
         self.calls: list[str] = []
         """What was asked for, in order, such as `bases`, `schema app…` or `page tbl…`."""
 
@@ -75,6 +77,7 @@ class FakeClient:
     def get_record_page(self, query: RecordQuery, offset: str | None = None) -> RecordPage:
         """Get the first page of a table, which is empty."""
         self.calls.append(f"records {query.table_id} {query.page_size_records}")
+        self.page_queries.append(query)
         if query.table_id in self.record_errors:
             raise self.record_errors[query.table_id]
         return {"records": []}

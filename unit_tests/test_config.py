@@ -35,6 +35,7 @@ def test_defaults() -> None:
         credentials=PersonalAccessToken(api_key=TOKEN),
         base_ids=(),
         table_ids=(),
+        table_filters=(),
         add_base_id_to_stream_name=False,
         stream_names="names",
         column_names="names",
@@ -56,6 +57,7 @@ def test_all_settings() -> None:
     settings: dict[str, Any] = {
         "base_ids": ["appLkNDICXNqxSDhG"],
         "table_ids": ["Contacts"],
+        "table_filters": [{"table": "Contacts", "view": "All", "formula": "TRUE()"}],
         "add_base_id_to_stream_name": True,
         "stream_names": "ids",
         "column_names": "ids",
@@ -113,6 +115,34 @@ def test_refused_incremental_setting(name: str, setting: object) -> None:
 def test_time_that_no_clock_has(name: str, number: float) -> None:
     """The settings refuse a time that is too long to compute with, by name."""
     assert refusal_of(incremental={name: number}).facts["setting"] == f"incremental.{name}"
+
+
+@pytest.mark.parametrize(
+    ("entry", "path", "reason"),
+    [
+        ({"view": "All"}, "table_filters.0.table", "field required"),
+        ({"table": " ", "view": "All"}, "table_filters.0.table", "at least 1 character"),
+        ({"table": "Contacts"}, "table_filters.0", "it needs a view or a formula"),
+        ({"table": "Contacts", "view": "", "formula": "\n"}, "table_filters.0", "a view or a"),
+        ({"table": "Contacts", "formula": 7}, "table_filters.0.formula", "valid string"),
+        ("Contacts", "table_filters.0", "valid dictionary"),
+    ],
+)
+def test_refused_filter(entry: object, path: str, reason: str) -> None:
+    """The error names what is wrong with a filter by its path."""
+    facts = refusal_of(table_filters=[entry]).facts
+
+    assert facts["setting"] == path
+    assert reason in str(facts["reason"])
+
+
+def test_space_around_a_filter() -> None:
+    """Space around the parts of a filter is removed, and an empty part is absent."""
+    entry = {"table": " Contacts ", "view": " All\n", "formula": " ", "order": 1}
+
+    assert a_config(table_filters=[entry]) == a_config(
+        table_filters=[{"table": "Contacts", "view": "All", "formula": None}]
+    )
 
 
 def test_unknown_settings() -> None:

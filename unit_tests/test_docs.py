@@ -35,6 +35,7 @@ from source_airtable.schema.system_columns import SYSTEM_COLUMNS
 from source_airtable.schema.table_schema import parse_table
 from source_airtable.streams.catalog import ACCOUNT_STREAMS
 from source_airtable.sync.record_lines import RecordLines
+from unit_tests.builders import a_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,7 +95,7 @@ def test_no_row_is_on_two_pages() -> None:
 
 def test_example_of_readme() -> None:
     """The connector makes README's message from README's record, column by column."""
-    record, message = map(
+    record, message, settings = map(
         json.loads, re.findall(r"```json\n(.+?)```", README.read_text("utf-8"), re.DOTALL)
     )
     types: dict[str, dict[str, Any]] = {
@@ -118,6 +119,8 @@ def test_example_of_readme() -> None:
     printed = json.loads(lines[0])["record"]["data"]
     assert printed == message
     assert list(printed) == list(message)
+    (wanted,) = a_config(**settings).table_filters
+    assert settings["table_filters"] == [wanted.model_dump(exclude_none=True)]
 
 
 def test_log_lines_that_pages_quote() -> None:

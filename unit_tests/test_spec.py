@@ -13,7 +13,13 @@ from airbyte_cdk.models import ConnectorSpecificationSerializer
 import source_airtable
 from source_airtable.api import connection
 from source_airtable.api.scopes import COMMENTS_SCOPE, RECORDS_SCOPE, SCHEMA_SCOPE
-from source_airtable.config import Config, OauthCredentials, PersonalAccessToken, parse_config
+from source_airtable.config import (
+    Config,
+    OauthCredentials,
+    PersonalAccessToken,
+    TableFilterSetting,
+    parse_config,
+)
 from source_airtable.errors import InvalidConfigError
 from unit_tests.builders import TOKEN
 
@@ -31,6 +37,8 @@ CODE: dict[str, Any] = Config.model_json_schema()
 CREDENTIALS = {"auth_method": "api_key", "api_key": TOKEN}
 OAUTH_SETTINGS: tuple[object, ...] = ("text", 7, [])
 OAUTH_CREDENTIALS = {"auth_method": "oauth2.0", "client_id": "id", "refresh_token": "token"}
+FILTERS: tuple[object, ...] = ([], {}, ["Orders"], [{}], "Orders")
+TEXTS: tuple[object, ...] = ("", "text", 7, [])
 CONSTRAINTS = ("type", "enum", "minimum", "maximum", "default")
 
 
@@ -157,6 +165,13 @@ def test_oauth_method() -> None:
         *[("num_workers", wanted) for wanted in (1, 2, 25, 40, 41, 2.5, "many")],
         *[("max_file_megabytes", wanted) for wanted in (0, 1, 12.5, 5000, 5001, "many")],
         *[("requests_per_second_per_base", wanted) for wanted in (0, 1, 5, 6, 1.5, "many")],
+        *[("table_filters", entries) for entries in FILTERS],
+        *[
+            ("table_filters", [{"table": "Orders", "view": "All", "formula": "TRUE()", name: text}])
+            for name in ("table", "view", "formula")
+            for text in TEXTS
+        ],
+        ("table_filters", [{"view": "All"}]),
         ("incremental", {}),
         ("incremental", []),
         ("incremental", "daily"),
@@ -210,6 +225,22 @@ def test_examples(path: str) -> None:
         taken.append(part)
 
     assert taken == settings
+
+
+def test_entries_of_filters() -> None:
+    """A filter has the same parts in the form and in the code, and the code takes the examples."""
+    form = PROPERTIES["table_filters"]["items"]
+    code = TableFilterSetting.model_json_schema()
+    examples = [
+        {"table": "Orders", "view": "All", name: example}
+        for name, part in form["properties"].items()
+        for example in part["examples"]
+    ]
+
+    assert list(form["properties"]) == list(code["properties"])
+    assert form["required"] == code["required"]
+    assert [part["order"] for part in form["properties"].values()] == [0, 1, 2]
+    assert len(parse_config(settings_with("table_filters", examples)).table_filters) == 5
 
 
 def test_secrets_are_marked() -> None:

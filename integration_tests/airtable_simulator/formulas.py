@@ -6,6 +6,7 @@ See: https://support.airtable.com/docs/formula-field-reference
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from math import floor
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -60,6 +61,8 @@ def compile_filter(
         return None
     if settings.filter_is_rejected:
         raise syntax_error()
+    if settings.refused_function and f"{settings.refused_function}(" in formula:
+        raise syntax_error()
     evaluate = compile_formula(formula, table, settings, now, tables)
     if not settings.filter_is_honoured:
         return None
@@ -69,6 +72,14 @@ def compile_filter(
         return result is True or (result is not False and is_true(result))
 
     return keeps
+
+
+def compile_view(
+    formula: str, table: Table, settings: Settings, now: float
+) -> Callable[[Record], bool] | None:
+    """What tells whether a view shows a record; what filters meet with does not concern it."""
+    own = replace(settings, filter_is_honoured=True, filter_is_rejected=False, refused_function="")
+    return compile_filter(formula, table, own, now)
 
 
 def compile_formula(

@@ -81,6 +81,10 @@ def _member_ids(simulator: Simulator, base: Base, table: Table, query: ListQuery
             raise errors.view_not_found(query.view, is_id=is_id)
         if "recordIds" in view:
             records = [table.records[i] for i in view["recordIds"] if i in table.records]
+        shows = formulas.compile_view(
+            view.get("filter", ""), table, simulator.settings, simulator.clock.now()
+        )
+        records = [one for one in records if shows is None or shows(one)]
     if keeps is not None:
         records = list(filter(keeps, records))
     if query.order:

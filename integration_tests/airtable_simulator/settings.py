@@ -96,6 +96,8 @@ class Settings:
     """False: a filter is parsed and then ignored."""
     filter_is_rejected: bool = False
     """True: every filter is refused with 422."""
+    refused_function: str = ""
+    """A filter that calls this function is refused with 422."""
     oauth_expires_in_seconds: float = 3600
     """How long new access tokens are valid."""
     oauth_calls_of_access_token: int | None = None

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 FieldDict = dict[str, Any]
 ViewDict = dict[str, Any]
 
+NOT_IN_SCHEMA: Final = ("visibleFieldIds", "recordIds", "filter")
+"""Of a view. ``recordIds`` are its records; ``filter`` is a formula that picks them."""
 KEPT_PROJECTIONS: Final = 16
 COMPUTED_TYPES: Final = frozenset(
     {"autoNumber", "button", "count", "createdBy", "createdTime", "formula", "lastModifiedBy"}
@@ -146,7 +148,7 @@ class Table:
             return known
         views = []
         for view in self.views:
-            shown = {k: v for k, v in view.items() if k not in ("visibleFieldIds", "recordIds")}
+            shown = {k: v for k, v in view.items() if k not in NOT_IN_SCHEMA}
             if has_visible_field_ids and view.get("type") == "grid":
                 every_field = [given["id"] for given in self.fields]
                 shown["visibleFieldIds"] = view.get("visibleFieldIds", every_field)

@@ -79,6 +79,8 @@ class RecordQuery:
     page_size_records: int = AIRTABLE_MAX_PAGE_SIZE
     with_comment_counts: bool = False
     """Whether records that have comments come with `commentCount`."""
+    view: str | None = None
+    """The id of a view, whose records are listed. None lists those of the table."""
 
     def parameters(self, offset: str | None) -> dict[str, Any]:
         """Return the query of one page, with `fields` as a list, as a POST needs it."""
@@ -90,6 +92,8 @@ class RecordQuery:
             parameters["fields"] = list(self.field_ids)
         if self.formula is not None:
             parameters["filterByFormula"] = self.formula
+        if self.view is not None:
+            parameters["view"] = self.view
         if self.with_comment_counts:
             parameters["recordMetadata"] = ["commentCount"]
         if offset is not None:

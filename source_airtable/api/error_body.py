@@ -1,7 +1,7 @@
 """Read the error type and the time to wait from an answer without data.
 
-Airtable sends errors in five shapes, and proxies send HTML. The connector never uses the messages
-in them because they may quote names and values.
+Airtable sends errors in five shapes, and proxies send HTML. Their messages may quote names and
+values, so the connector uses only those about a filter that the user wrote.
 See https://airtable.com/developers/web/api/errors
 """
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     import requests
 
 _ERROR_TYPE = re.compile(r"[A-Za-z_]{1,60}")
+
+LONGEST_REASON = 300
+"""Characters of a message that are quoted."""
+_ABOUT_FILTERS = frozenset({"INVALID_FILTER_BY_FORMULA", "UNKNOWN_FIELD_NAME"})
 
 MONTHLY_QUOTA = "PUBLIC_API_BILLING_LIMIT_EXCEEDED"
 
@@ -46,6 +50,20 @@ def parse_error_type(content: bytes) -> str:
         error = error.get("type") or error.get("error")
     # A sentence in place of a type could quote names and values.
     return error if isinstance(error, str) and _ERROR_TYPE.fullmatch(error) else ""
+
+
+def parse_filter_reason(content: bytes) -> str:
+    """Return why Airtable refuses a filter, in one bounded line, or an empty string.
+
+    Shape: `{"error":{"type":"INVALID_FILTER_BY_FORMULA","message":"The formula for filtering
+    records is invalid: Unknown field names: archived"}}`.
+    """
+    if parse_error_type(content) not in _ABOUT_FILTERS:
+        return ""
+    error = orjson.loads(content).get("error")
+    message = error.get("message") if isinstance(error, dict) else None
+    line = " ".join(message.split()) if isinstance(message, str) else ""
+    return line if len(line) <= LONGEST_REASON else f"{line[:LONGEST_REASON]}…"
 
 
 def is_monthly_quota(response: requests.Response) -> bool:

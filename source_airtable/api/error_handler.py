@@ -25,7 +25,12 @@ from airbyte_cdk.sources.streams.http.error_handlers import (
     ResponseAction,
 )
 
-from source_airtable.api.error_body import MONTHLY_QUOTA, parse_error_type, retry_after_seconds
+from source_airtable.api.error_body import (
+    MONTHLY_QUOTA,
+    parse_error_type,
+    parse_filter_reason,
+    retry_after_seconds,
+)
 from source_airtable.api.json_body import parse_body
 from source_airtable.errors import (
     AccessDeniedError,
@@ -267,7 +272,10 @@ def _build_error(row: ErrorRow, outcome: Outcome, **facts: object) -> AirtableEr
         facts["failure"] = type(outcome).__name__
     if row is UNREADABLE_BODY:
         facts["answer"] = row.happened
-    return row.error(**facts)
+    error = row.error(**facts)
+    if isinstance(outcome, requests.Response):
+        error.filter_reason = parse_filter_reason(outcome.content)
+    return error
 
 
 def _facts_of(response: requests.Response) -> dict[str, object]:

@@ -67,6 +67,7 @@ class TableDict(TypedDict, total=False):
     primaryFieldId: FieldId
     description: str | None
     fields: list[FieldDict]
+    views: list[dict[str, Any]]
 
 
 class RecordMetadata(TypedDict, total=False):

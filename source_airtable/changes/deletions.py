@@ -69,14 +69,14 @@ class DeletionTracker:
         for record_id in record_ids:
             self._emitted.add(record_id)
 
-    def compare(self, listing: IdListing, now: datetime) -> list[str]:
+    def compare(self, listing: IdListing, now: datetime, *, is_due: bool = False) -> list[str]:
         """Find the records that are gone, and give those that no sync has seen.
 
         A record is unseen if it was restored, imported or synced without an edit. A scan of
-        the whole table stands for a sweep; else one is made when it is due.
+        the whole table stands for a sweep; else one is made when it is due, or now if `is_due`.
         """
         present = listing.whole_listing
-        if present is None and self._is_due(now):
+        if present is None and (self._is_due(now) or is_due):
             LOGGER.info("Stream %s: looking for deleted records.", self._label)
             present = listing.list_ids()
         if present is None:

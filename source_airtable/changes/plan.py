@@ -14,7 +14,7 @@ from source_airtable.changes.need import (
     RecordIds,
     WholeTable,
 )
-from source_airtable.schema.fingerprint import has_changed
+from source_airtable.schema.fingerprint import has_changed, has_filter_changed
 
 if TYPE_CHECKING:
     from source_airtable.changes.need import Need
@@ -61,6 +61,8 @@ class TableFacts:
     """Airtable's clock before the scan, in UTC; None where no answer had a usable `Date`."""
     webhook: WebhookFacts | None = None
     """None where no webhook is read."""
+    why_filter_volatile: str | None = None
+    """Why records can enter the table's filter without an edit, if they can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class Plan:
     """The cursor of every row and tombstone, in UTC; above all that any sync emitted before."""
     is_anew: bool = False
     """Whether the saved state cannot be gone on from."""
+    has_other_filter: bool = False
+    """Whether the saved state comes from another filter, so that known records may have left."""
 
 
 def plan_read(saved: SavedState, facts: TableFacts, settings: IncrementalSettings) -> Plan:
@@ -89,7 +93,8 @@ def plan_read(saved: SavedState, facts: TableFacts, settings: IncrementalSetting
     reason = _why_full(state, facts, settings)
     if reason or edge is None:
         LOGGER.info("Stream %s is read in full: %s.", facts.label, reason)
-        return Plan(WholeTable(), as_of)
+        has_other_filter = has_filter_changed(state.fingerprint, facts.fingerprint)
+        return Plan(WholeTable(), as_of, has_other_filter=has_other_filter)
     if facts.webhook is not None:
         changed = facts.webhook.changes.changed
         LOGGER.info("Stream %s: the webhook names %d changed records.", facts.label, len(changed))
@@ -136,32 +141,47 @@ def _why_unusable(state: SyncState, facts: TableFacts, settings: IncrementalSett
 def _why_full(state: SyncState, facts: TableFacts, settings: IncrementalSettings) -> str | None:
     if state.read_to is None:
         return "the last sync did not read the table to its end"
-    webhook = facts.webhook
-    if webhook is not None and webhook.why_unknown:
-        return webhook.why_unknown
+    by_webhook = _why_full_by_webhook(facts.webhook, state) if facts.webhook else None
+    by_columns = _why_full_by_columns(state, facts)
+    return by_webhook or by_columns or _why_full_again(state, facts, settings)
+
+
+def _why_full_by_columns(state: SyncState, facts: TableFacts) -> str | None:
+    if has_filter_changed(state.fingerprint, facts.fingerprint):
+        return "the table has another filter than in the last sync"
     if has_changed(state.fingerprint, facts.fingerprint):
         return "fields were added, selected or changed since the last sync"
-    by_webhook = _why_full_by_webhook(webhook, state) if webhook else None
-    return by_webhook or _why_full_again(state, facts, settings)
+    return None
 
 
 def _why_full_again(
     state: SyncState, facts: TableFacts, settings: IncrementalSettings
 ) -> str | None:
     every = settings.full_rescan_hours
-    if settings.method == "created_time" or not facts.why_volatile or not every:
+    why_rescan = _why_rescan(facts)
+    if settings.method == "created_time" or why_rescan is None or not every:
         return None
     last, now = state.last_full_scan, facts.now
     if last is None or (now is not None and is_over(timedelta(hours=every), last, now)):
+        return f"{every:g} hours have passed, and {why_rescan}"
+    return None
+
+
+def _why_rescan(facts: TableFacts) -> str | None:
+    if facts.why_volatile:
+        return f"cells can change without their record being edited, as in {facts.why_volatile}"
+    if facts.why_filter_volatile:
         return (
-            f"{every:g} hours have passed, and cells can change without their record being edited, "
-            f"as in {facts.why_volatile}"
+            "records can enter the table's filter without being edited, because "
+            f"{facts.why_filter_volatile}"
         )
     return None
 
 
 def _why_full_by_webhook(webhook: WebhookFacts, state: SyncState) -> str | None:
     changes = webhook.changes
+    if webhook.why_unknown:
+        return webhook.why_unknown
     if changes.was_replaced:
         return "the table was created, deleted or restored since the last sync"
     if webhook.has_changed_columns:

@@ -111,6 +111,11 @@ class Discovery:
         """Return the tables that the settings select, and the entries that match no table."""
         return select(tables, self._config.table_ids, table_id_and_name)
 
+    def find_unknown_filters(self, tables: Sequence[TableSchema]) -> list[str]:
+        """Return the entries of table_filters that match no table."""
+        wanted = [entry.table for entry in self._config.table_filters]
+        return select(tables, wanted, table_id_and_name)[1]
+
     def read_schemas(self, bases: Iterable[BaseDict]) -> BaseContents:
         """Get the tables of these bases, in their order, or the error of each base.
 
@@ -132,6 +137,7 @@ class Discovery:
         a catalog without a base that is down today would look as if the base had been deleted.
         """
         unknown = set(self._config.table_ids)
+        unknown_filters = {entry.table for entry in self._config.table_filters}
         readable = emitted = 0
         odd: ContractError | None = None
         for _, outcome in self._iter_schemas(self.select_bases()):
@@ -144,12 +150,17 @@ class Discovery:
                 continue
             tables, unknown_here = self.select_tables(outcome)
             unknown &= set(unknown_here)
+            unknown_filters &= set(self.find_unknown_filters(outcome))
             readable += len(outcome)
             emitted += len(tables)
             yield from tables
         for entry in sorted(unknown):
             LOGGER.warning(
                 "Setting table_ids: no selected base has a table with the id or name %s.", entry
+            )
+        for entry in sorted(unknown_filters):
+            LOGGER.warning(
+                "Setting table_filters: no selected base has a table with the id or name %s.", entry
             )
         if not emitted and odd is not None:
             raise odd
@@ -182,7 +193,10 @@ class Discovery:
         except AirtableError as error:
             error.add_facts(base_name=base.get("name"))
             return error
-        parsed = (parse_table(base, table, keep_declared=self._keep_declared) for table in tables)
+        filters = self._config.table_filters
+        parsed = (
+            parse_table(base, table, filters, keep_declared=self._keep_declared) for table in tables
+        )
         return [table for table in parsed if table is not None]
 
     def _explain_denial(self, base: BaseDict, denied: AccessDeniedError) -> AirtableError:

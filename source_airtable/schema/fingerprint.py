@@ -6,7 +6,8 @@ fingerprint of the columns. If it has changed, the next sync reads the table in 
 
 Shape: `1a2b3c4d:aaaa11bbbb22 5e6f7a8b = =0f1e2d3c`. A column has eight hexadecimal digits for its
 definition. After a colon, it has six digits for each choice that its cells can name. Behind an
-equals sign stand eight digits for each value that is in every row, such as the table's name.
+equals sign stand eight digits for each value that is in every row, such as the table's name. Behind
+a tilde stand eight digits for the table's filter, if it has one: `~9a8b7c6d`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from source_airtable.schema.formula_fields import find_fields
 from source_airtable.schema.json_schema import ANNOTATION
+from source_airtable.schema.table_filter import NO_FILTER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,6 +33,7 @@ _CHOICE_DIGITS = 6
 _ANNOTATIONS = ("description", ANNOTATION)
 # A fingerprint of an older version has none, and says nothing of the values in every row.
 _CONSTANT = "="
+_FILTER = "~"
 
 
 def fingerprint_columns(
@@ -52,17 +56,25 @@ def fingerprint_columns(
             f"{_CONSTANT}{_hash([name, value], _COLUMN_DIGITS)}"
             for name, value in constants.items()
         )
-    return " ".join(parts)
+    return " ".join(parts + _fingerprint_filter(table, fields))
+
+
+def has_filter_changed(old: str, new: str) -> bool:
+    """Return whether a sync with the old fingerprint read the table with another filter."""
+    before, now = ({one for one in _parse(text) if one[0] == _FILTER} for text in (old, new))
+    return before != now
 
 
 def has_changed(old: str, new: str) -> bool:
     """Return whether records may differ from what a sync with the old fingerprint read.
 
-    They may if a column is new, if its definition changed, if a choice was renamed or deleted, or
-    if a value that is in every row changed.
+    They may if a column is new, if its definition changed, if a choice was renamed or deleted, if a
+    value that is in every row changed, or if the old fingerprint is empty: a failed sync drops it.
     They do not if a column was deselected, if a choice was added, or if only the order changed.
     """
     before, now = _parse(old), _parse(new)
+    if not before:
+        return bool(now)
     return any(
         column not in before or not before[column] <= choices
         for column, choices in now.items()
@@ -81,6 +93,22 @@ def find_sources(field_ids: Iterable[str], fields: Mapping[str, FieldDict]) -> l
             referenced = (field.get("options") or {}).get("referencedFieldIds")
             waiting += referenced or []
     return [found[one] for one in sorted(found)]
+
+
+def _fingerprint_filter(table: TableSchema, fields: Mapping[str, FieldDict]) -> list[str]:
+    """Digest a filter, and like columns the fields that it reads.
+
+    A new name for a choice can bring records into the filter that nobody touched.
+    """
+    wanted = table.filter
+    if wanted == NO_FILTER:
+        return []
+    read = find_fields(wanted.formula or "", table).field_ids
+    of_fields = (_fingerprint_column(_FILTER, {}, find_sources([one], fields)) for one in read)
+    return [
+        f"{_FILTER}{_hash([wanted.view_id, wanted.formula], _COLUMN_DIGITS)}",
+        *sorted(of_fields),
+    ]
 
 
 def _fingerprint_column(

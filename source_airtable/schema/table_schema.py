@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from source_airtable.api.wire_types import BaseId, FieldDict, TableId
+from source_airtable.schema.table_filter import NO_FILTER, TableFilter, find_filter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from source_airtable.api.wire_types import BaseDict, FieldId, FieldOptions, TableDict
+    from source_airtable.config import TableFilterSetting
 
 _DECISIVE_OPTIONS = (
     "isValid",
@@ -36,6 +40,8 @@ class TableSchema:
     fields: tuple[FieldDict, ...]
     declared: TableDict | None = None
     """Airtable's whole description of the table, if the caller asked to keep it."""
+    filter: TableFilter = NO_FILTER
+    """Which of its records are read."""
 
     @property
     def key(self) -> TableKey:
@@ -44,7 +50,11 @@ class TableSchema:
 
 
 def parse_table(
-    base: BaseDict, table: TableDict, *, keep_declared: bool = False
+    base: BaseDict,
+    table: TableDict,
+    filters: Sequence[TableFilterSetting] = (),
+    *,
+    keep_declared: bool = False,
 ) -> TableSchema | None:
     """Parse one table of a base's schema. A table without an id gives None: it cannot be read.
 
@@ -61,14 +71,16 @@ def parse_table(
         if parsed is not None:
             fields.setdefault(parsed["id"], parsed)
     primary = table.get("primaryFieldId")
+    table_name = str(table.get("name") or table_id)
     return TableSchema(
         base_id=base["id"],
         base_name=str(base.get("name") or base["id"]),
         table_id=table_id,
-        table_name=str(table.get("name") or table_id),
+        table_name=table_name,
         primary_field_id=primary if isinstance(primary, str) and primary in fields else None,
         fields=tuple(fields.values()),
         declared=table if keep_declared else None,
+        filter=find_filter(filters, table_id, table_name, table.get("views")),
     )
 
 

@@ -1,4 +1,4 @@
-"""Which columns can change while their record's last modified time stays the same.
+"""Which columns, and which filters, can change while a record's last modified time stays the same.
 
 Airtable updates the last modified time when somebody edits a cell of the record. It does not when
 it recomputes a cell because another record, another table, the time or a person's account changed.
@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from source_airtable.schema.fingerprint import find_sources
+from source_airtable.schema.formula_fields import CLOCK_FUNCTIONS, find_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,7 +46,7 @@ PLAIN_TYPES = frozenset(
     }
 )
 
-_CLOCK = re.compile(r"\b(?:NOW|TODAY)\s*\(", re.IGNORECASE)
+_CLOCK = re.compile(rf"\b(?:{'|'.join(CLOCK_FUNCTIONS)})\s*\(", re.IGNORECASE)
 
 
 def why_volatile(table: TableSchema, field_ids: Iterable[str]) -> str | None:
@@ -70,6 +71,24 @@ def why_clock_driven(table: TableSchema, field_ids: Iterable[str]) -> str | None
             if _CLOCK.search(str((source.get("options") or {}).get("formula") or "")):
                 return f"{fields[field_id]['name']} (it depends on the time)"
     return None
+
+
+def why_filter_volatile(table: TableSchema) -> str | None:
+    """Say why a record can enter or leave the table's filter without an edit; None if it cannot.
+
+    Shape: `its formula reads Total (rollup: a linked record may change)`.
+    """
+    if table.filter.view_id is not None:
+        return "Airtable does not say what its view depends on"
+    if table.filter.formula is None:
+        return None
+    parts = find_fields(table.filter.formula, table)
+    if parts.clock_function is not None:
+        return f"its formula depends on the time ({parts.clock_function})"
+    if parts.doubt is not None:
+        return f"the table has no field {parts.doubt}, which its formula names"
+    reason = why_volatile(table, parts.field_ids)
+    return reason and f"its formula reads {reason}"
 
 
 def _reason(field: FieldDict, fields: Mapping[str, FieldDict], visited: set[str]) -> str | None:

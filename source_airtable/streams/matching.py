@@ -218,6 +218,11 @@ class StreamMatcher:
             LOGGER.warning(
                 "Setting table_ids: no base of this sync has a table with the id or name %s.", entry
             )
+        for entry in self._discovery.find_unknown_filters(list(self._tables.values())):
+            LOGGER.warning(
+                "Setting table_filters: no base of this sync has a table with the id or name %s.",
+                entry,
+            )
         kept = {table.key for table in selected}
         for name, table in list(matches.tables.items()):
             if table.key not in kept:

@@ -16,7 +16,8 @@ from source_airtable.changes.record_ids import RecordIdSet
 from source_airtable.changes.state import SyncState, parse_state
 from source_airtable.config import IncrementalSettings
 from source_airtable.schema.fingerprint import find_sources
-from source_airtable.schema.volatility import why_clock_driven, why_volatile
+from source_airtable.schema.formula_fields import find_fields
+from source_airtable.schema.volatility import why_clock_driven, why_filter_volatile, why_volatile
 from source_airtable.streams.stream import Fields, Reader
 
 if TYPE_CHECKING:
@@ -168,7 +169,12 @@ class IncrementalRecordReader(RecordReader):
         self._deletions = self._track_deletions()
         self._fingerprint = self.converter.fingerprint()
         facts = TableFacts(
-            self.label, self._fingerprint, self._why_volatile(), as_of, self._webhook
+            self.label,
+            self._fingerprint,
+            self._why_volatile(),
+            as_of,
+            self._webhook,
+            why_filter_volatile(self.table),
         )
         self._plan = plan_read(self._saved, facts, self._settings)
         super().start(self._plan.as_of)
@@ -216,7 +222,7 @@ class IncrementalRecordReader(RecordReader):
         tracker = self._deletions if self._tells_deletions else None
         if tracker is not None and self._now is not None and self.as_of is not None:
             tracker.note_destroyed(self._destroyed)
-            unseen = tracker.compare(scan, self._now)
+            unseen = tracker.compare(scan, self._now, is_due=self._plan.has_other_filter)
             if unseen:
                 LOGGER.info(
                     "Stream %s: found %d records that no sync has emitted; reading them.",
@@ -316,7 +322,8 @@ class IncrementalRecordReader(RecordReader):
         types = {(field_id, field["type"]) for field_id, field in fields.items()}
         changed = changes.fields | {field_id for field_id, _ in changes.field_types - types}
         has_lost_one = bool(self.converter.columns_without_field) and not changed <= set(fields)
-        columns = (column.field["id"] for column in self.converter.all_columns)
+        columns = [column.field["id"] for column in self.converter.all_columns]
+        columns += find_fields(self.table.filter.formula or "", self.table).field_ids
         sources = {str(source["id"]) for source in find_sources(columns, fields)}
         return has_lost_one or not changed.isdisjoint(sources)
 

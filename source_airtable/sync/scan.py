@@ -26,6 +26,7 @@ from source_airtable.errors import (
     SchemaChangedError,
 )
 from source_airtable.records import Page
+from source_airtable.schema.filter_refusal import raise_for_refusal
 from source_airtable.sync.page_queue import PageRows, ReaderFinished, SyncAbandonedError
 from source_airtable.sync.table_access import explain_denial, present_table
 
@@ -287,12 +288,13 @@ class TableScan:
             wanted |= dict.fromkeys(fields.ids)
         if len(wanted) == len(self.table.fields):
             wants_all = not are_named
-        return RecordQuery(
+        query = RecordQuery(
             *self.table.key,
             () if wants_all else tuple(wanted),
             formula,
             with_comment_counts=wants_counts,
         )
+        return self.table.filter.apply(query)
 
     def _list_ids(self) -> RecordIdSet:
         found = RecordIdSet()
@@ -302,7 +304,7 @@ class TableScan:
 
     def _iter_primary_cells(self) -> Iterator[RecordDict]:
         primary = self.table.primary_field_id
-        query = RecordQuery(*self.table.key, (primary,) if primary else ())
+        query = self.table.filter.apply(RecordQuery(*self.table.key, (primary,) if primary else ()))
         for page in self._client.iter_record_pages(query):
             self._queue.sleep(0)  # raises once the sync is abandoned
             yield from page["records"]
@@ -329,6 +331,7 @@ class TableScan:
     def _prepare_restart(self, failure: AirtableError, attempt: int) -> None:
         """Prepare for another pass over the table; raises what ends the scan, explained."""
         try:
+            raise_for_refusal(self._client, self.table, failure)
             if isinstance(failure, OffsetExpiredError):
                 self._wait_for_new_list(failure, attempt)
             elif isinstance(failure, SchemaChangedError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from source_airtable.api.scopes import RECORDS_SCOPE
@@ -26,7 +27,7 @@ def present_table(client: AirtableClient, table: TableSchema) -> TableSchema | N
     for declared in client.get_base_schema(table.base_id):
         parsed = parse_table(base, declared)
         if parsed is not None and parsed.table_id == table.table_id:
-            return parsed
+            return replace(parsed, filter=table.filter)
     return None
 
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from source_airtable.changes.clock import Clock
+from source_airtable.schema.filter_refusal import raise_for_problem
 from source_airtable.sync.page_queue import ReaderFinished, SyncAbandonedError
 from source_airtable.sync.scan import TableScan
 
@@ -65,6 +66,7 @@ class Workers:
         by_need: dict[Need, list[Reader]] = {}
         for planned in read.streams:
             try:
+                raise_for_problem(read.table)
                 reader = planned.stream.reader(read.table, planned.request)
                 by_need.setdefault(reader.start(as_of), []).append(reader)
             except Exception as failure:  # noqa: BLE001, PERF203 - the other streams go on

@@ -32,6 +32,17 @@ def test_record(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
     assert airtable.request_history[0].qs == {"returnFieldsByFieldId": ["true"]}
 
 
+def test_records_of_a_view(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
+    """A view is asked for by its id."""
+    airtable.get(RECORDS, json=a_page())
+
+    client.get_record_page(RecordQuery(BASE, TABLE, view="viwQpsuEDqHFqegkp"))
+    client.get_record_page(RecordQuery(BASE, TABLE))
+
+    asked = [request.qs.get("view") for request in airtable.request_history]
+    assert asked == [["viwQpsuEDqHFqegkp"], None]
+
+
 @pytest.mark.parametrize("answer", [{}, {"id": RECORD}, {"id": RECORD, "fields": None}])
 def test_record_without_fields(
     client: AirtableClient, airtable: requests_mock.Mocker, answer: object

@@ -11,9 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from source_airtable.api.error_body import (
+    LONGEST_REASON,
     LONGEST_RETRY_AFTER_SECONDS,
     is_monthly_quota,
     parse_error_type,
+    parse_filter_reason,
     parse_http_date,
     retry_after_seconds,
 )
@@ -171,3 +173,36 @@ def test_any_http_date(text: str) -> None:
     moment = parse_http_date(text)
 
     assert moment is None or moment.tzinfo is timezone.utc
+
+
+def a_refusal(error_type: str, message: object) -> bytes:
+    """A refusal with a message."""
+    return orjson.dumps({"error": {"type": error_type, "message": message}})
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (
+            a_refusal("INVALID_FILTER_BY_FORMULA", "Unknown field names:\n x "),
+            "Unknown field names: x",
+        ),
+        (a_refusal("UNKNOWN_FIELD_NAME", 'Unknown field name: "x"'), 'Unknown field name: "x"'),
+        (a_refusal("INVALID_VALUE_FOR_COLUMN", "Field cannot accept 7"), ""),
+        (a_refusal("UNKNOWN_FIELD_NAME", {"text": "x"}), ""),
+        (b'{"error":{"type":"UNKNOWN_FIELD_NAME"}}', ""),
+        (b'{"error":"INVALID_FILTER_BY_FORMULA"}', ""),
+        (b'{"errors":[{"error":"UNKNOWN_FIELD_NAME","message":"x"}]}', ""),
+        (b"<html>", ""),
+    ],
+)
+def test_reason_of_a_filter(content: bytes, expected: str) -> None:
+    """Only a message about a filter is read, in one line."""
+    assert parse_filter_reason(content) == expected
+
+
+def test_long_reason_of_a_filter() -> None:
+    """A message that quotes a long formula is cut."""
+    reason = parse_filter_reason(a_refusal("INVALID_FILTER_BY_FORMULA", "x" * 5_000))
+
+    assert reason == "x" * LONGEST_REASON + "…"

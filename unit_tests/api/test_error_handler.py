@@ -57,6 +57,7 @@ RAISED_ELSEWHERE = {
     "GrantLostError": "the authenticator and its renewals know, see test_oauth.py",
     "NoBaseError": "discovery and check count what is left",
     "BaseNotFoundError": "discovery, check and scan know which base was meant",
+    "TableFilterError": "check and scan know whose filter is refused",
     "TableNotFoundError": "matching, check and scan know which table was meant",
 }
 

@@ -309,3 +309,11 @@ def test_table_that_shrank() -> None:
     outcome = Outcome(saved, Listing(whole=["recA"]), emitted=["recA"])
 
     assert (outcome.known, outcome.tracker.untracked_records) == ({"recA"}, None)
+
+
+def test_sweep_that_is_asked_for() -> None:
+    """A sweep that is not due is made where known records may have left the filter."""
+    tracker = DeletionTracker("contacts", SETTINGS, a_state("recA", "recB", sweep=NOW))
+
+    assert tracker.compare(Listing(["recB"]), NOW, is_due=True) == []
+    assert tracker.take_gone() == ["recA"]

@@ -230,6 +230,28 @@ def test_changed_schema(caplog: pytest.LogCaptureFixture, method: Any) -> None: 
     )
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [("1a2b3c4d", "1a2b3c4d ~9a8b7c6d"), ("1a2b3c4d ~9a8b7c6d", "1a2b3c4d")]
+)
+def test_changed_filter(caplog: pytest.LogCaptureFixture, old: str, new: str) -> None:
+    """A table with another filter is read in full, and known records may have left it."""
+    plan = plan_from(replace(STATE, fingerprint=old), replace(FACTS, fingerprint=new))
+
+    assert plan == replace(WHOLE, has_other_filter=True)
+    assert told(caplog)[1].endswith("the table has another filter than in the last sync.")
+
+
+def test_volatile_filter(caplog: pytest.LogCaptureFixture) -> None:
+    """A table whose filter records can enter unedited is read in full when the time has come."""
+    facts = replace(VOLATILE, why_volatile=None, why_filter_volatile="of its view")
+
+    assert plan_from(SAVED, facts) == WHOLE
+    assert told(caplog)[1].endswith(
+        "24 hours have passed, and records can enter the table's filter without being edited, "
+        "because of its view."
+    )
+
+
 def test_deselected_column() -> None:
     """A column less is no reason to read everything."""
     state = replace(STATE, fingerprint="1a2b3c4d 5e6f7a8b")

@@ -152,6 +152,18 @@ def test_unknown_table_is_warned_of(client: FakeClient, caplog: pytest.LogCaptur
     ]
 
 
+def test_filter_of_no_table(client: FakeClient, caplog: pytest.LogCaptureFixture) -> None:
+    """A filter whose table no base has is warned of, once."""
+    entries = ("Orders", "Ordres")
+    wanted = [{"table": entry, "formula": "TRUE()"} for entry in entries]
+    tables = list(a_discovery(client, table_filters=wanted).discover())
+
+    assert [table.table_name for table in tables if table.filter.formula] == ["Orders"]
+    assert [line for line in caplog.messages if "table_filters" in line] == [
+        "Setting table_filters: no selected base has a table with the id or name Ordres."
+    ]
+
+
 def test_base_without_permission_is_skipped(caplog: pytest.LogCaptureFixture) -> None:
     """A base that is shared through an interface only is skipped, with the reason."""
     client = an_account({CRM["id"]: [CONTACTS], SHARED["id"]: ContractError()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,8 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from source_airtable.records import RecordConverter
-from source_airtable.schema.fingerprint import fingerprint_columns, has_changed
+from source_airtable.schema.fingerprint import (
+    fingerprint_columns,
+    has_changed,
+    has_filter_changed,
+)
 from source_airtable.schema.json_schema import build_json_schema
+from source_airtable.schema.table_filter import TableFilter
 from unit_tests.builders import a_field, a_table
 from unit_tests.generated import JSON_VALUES, airtable_ids, fields
 
@@ -297,3 +303,46 @@ def test_any_saved_digest(old: str, new: str) -> None:
     """Any text in a state can be compared, and no text differs from itself."""
     assert has_changed(old, new) in (True, False)
     assert not has_changed(old, old)
+
+
+def digest_with(view: str | None = None, formula: str | None = None, *fields: Any) -> str:  # noqa: ANN401 - fields of the wire
+    """The digest of a filtered table without columns."""
+    table = replace(a_table(*(fields or WHOLE)), filter=TableFilter(view, formula))
+    return fingerprint_columns(table, [], {})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (BEFORE, digest_with(), False),
+        ("", digest_with(), False),
+        (BEFORE, digest_with("viwA"), True),
+        (digest_with("viwA"), BEFORE, True),
+        (digest_with("viwA"), digest_with("viwA"), False),
+        (digest_with("viwA"), digest_with("viwB"), True),
+        (digest_with("viwA"), digest_with("viwA", "TRUE()"), True),
+        (digest_with(None, "TRUE()"), digest_with(None, "TRUE( )"), True),
+    ],
+)
+def test_changed_filter(old: str, new: str, expected: bool) -> None:  # noqa: FBT001 - a case
+    """A filter that came, went or changed is noticed; a fingerprint without one has none."""
+    assert has_filter_changed(old, new) is expected
+
+
+def test_change_of_a_field_that_a_filter_reads() -> None:
+    """A filter's field counts like a column: other definitions and choices are a change."""
+    formula = "{Status} = 'Open'"
+    before = digest_with(None, formula, STATUS)
+    added = digest_with(None, formula, with_choices(STATUS, OPEN, DONE, LATE))
+    renamed = digest_with(None, formula, with_choices(STATUS, {**OPEN, "name": "To do"}, DONE))
+
+    assert not has_changed(before, digest_with(None, formula, STATUS, PRICE))
+    assert not has_changed(before, added)
+    assert has_changed(before, renamed)
+    assert not has_filter_changed(before, renamed)
+
+
+def test_fingerprint_that_was_dropped() -> None:
+    """After a failed sync, which drops the fingerprint, even a stream without columns is read."""
+    assert has_changed("", digest_with())
+    assert not has_changed("", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from source_airtable.schema.field_types import FIELD_TYPES
-from source_airtable.schema.volatility import PLAIN_TYPES, SELF_CHANGING_TYPES, why_volatile
+from source_airtable.schema.table_filter import TableFilter
+from source_airtable.schema.volatility import (
+    PLAIN_TYPES,
+    SELF_CHANGING_TYPES,
+    why_filter_volatile,
+    why_volatile,
+)
 from unit_tests.builders import a_field, a_table
 from unit_tests.generated import fields
 
@@ -248,3 +255,36 @@ def test_any_table(generated: list[dict[str, Any]]) -> None:
     reason = why_volatile(table, [field["id"] for field in table.fields])
 
     assert reason is None or reason.endswith(")")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (TableFilter(), None),
+        (TableFilter(formula="{Company Name} = 'NOW()'"), None),
+        (TableFilter(formula="LAST_MODIFIED_TIME() > '2026-01-01'"), None),
+        (TableFilter("viwA"), "Airtable does not say what its view depends on"),
+        (TableFilter("viwA", "TRUE()"), "Airtable does not say what its view depends on"),
+        (
+            TableFilter(formula="IS_BEFORE({Company Name}, today())"),
+            "its formula depends on the time (TODAY)",
+        ),
+        (
+            TableFilter(formula="{Company} = 1"),
+            "the table has no field Company, which its formula names",
+        ),
+        (
+            TableFilter(formula="{Orders} & {Company Name}"),
+            "its formula reads Orders (multipleRecordLinks: a linked record may be deleted)",
+        ),
+    ],
+)
+def test_filter(wanted: TableFilter, expected: str | None) -> None:
+    """A filter is volatile if a record can enter it without an edit, or if that is in doubt."""
+    assert why_filter_volatile(replace(a_table(NAME, LINK), filter=wanted)) == expected
+
+
+@pytest.mark.parametrize("function", ["NOW", "today", "FromNow ", "TONOW"])
+def test_every_clock(function: str) -> None:
+    """A formula with a function that depends on the time is volatile."""
+    assert reason_for(a_formula(text=f"LEN({function}())")) is not None

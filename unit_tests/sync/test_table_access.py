@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from source_airtable.errors import (
     MissingScopeError,
     TableNotFoundError,
 )
+from source_airtable.schema.table_filter import TableFilter
 from source_airtable.sync.table_access import explain_denial, present_table
 from unit_tests.builders import BASE, NAME_FIELD, TABLE, a_table_schema, a_text_table
 from unit_tests.fake_client import FakeClient
@@ -35,6 +37,17 @@ def test_present_table() -> None:
     assert table is not None
     assert [field["name"] for field in table.fields] == ["Full name"]
     assert table.base_name == "Sales CRM"
+
+
+def test_filter_of_a_present_table() -> None:
+    """A table that is looked up again keeps its filter."""
+    client = FakeClient(schemas={BASE: [a_text_table()]})
+    filtered = replace(a_table_schema(), filter=TableFilter("viwA", "TRUE()"))
+
+    table = present_table(client.as_client(), filtered)
+
+    assert table is not None
+    assert table.filter == filtered.filter
 
 
 @pytest.mark.parametrize("tables", [[], [a_text_table("tblOther")]])
