@@ -23,6 +23,8 @@ from unit_tests.fake_webhooks import OURS, FakeWebhooks, a_listed_webhook
 from unit_tests.generated import JSON_VALUES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import requests_mock
 
     from source_airtable.api.client import AirtableClient
@@ -233,7 +235,7 @@ def test_refresh(webhooks: BaseWebhooks, airtable: requests_mock.Mocker) -> None
 @given(st.dictionaries(st.sampled_from(["webhooks", "id", "cursor", "payloads"]), JSON_VALUES))
 def test_any_answer(answer: dict[str, Any]) -> None:
     """Whatever Airtable answers, it is understood or a ContractError."""
-    calls = {
+    calls: dict[str, Callable[[BaseWebhooks], object]] = {
         "list": lambda webhooks: webhooks.list_webhooks(),
         "create": lambda webhooks: webhooks.create_webhook(),
         "payloads": lambda webhooks: webhooks.list_payloads("achA", 4),
@@ -253,9 +255,7 @@ def test_any_answer(answer: dict[str, Any]) -> None:
     [
         (ContractError(status=422, error_type="TOO_MANY_WEBHOOKS_IN_BASE"), True),
         (
-            ContractError(
-                status=422, error_type="TOO_MANY_WEBHOOKS_BY_OAUTH_INTEGRATION_IN_BASE"
-            ),
+            ContractError(status=422, error_type="TOO_MANY_WEBHOOKS_BY_OAUTH_INTEGRATION_IN_BASE"),
             True,
         ),
         (ContractError(status=422, error_type="INVALID_FILTERS"), False),
