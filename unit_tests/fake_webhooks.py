@@ -51,7 +51,7 @@ def a_payload(
 
 
 class FakeWebhooks:
-    """Webhooks and their payloads, by id. The calls are `list`, `create`, `payloads ach… 1`, …"""
+    """Webhooks and their payloads, by id. Calls are `list` or `payloads achA 1`."""
 
     def __init__(self, *listed: dict[str, Any]) -> None:
         self.listed = list(listed)

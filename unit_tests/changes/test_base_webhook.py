@@ -76,7 +76,7 @@ def read(webhooks: FakeWebhooks, *positions: WebhookPosition) -> ReadWebhook:
 
 
 def several(count: int) -> list[dict[str, Any]]:
-    """Payloads that each name one record, `rec1`, `rec2`, …"""
+    """Payloads that each name one record: `rec1`, `rec2` and so on."""
     return [a_payload(f"rec{number}") for number in range(1, count + 1)]
 
 
@@ -323,9 +323,7 @@ def test_webhook_that_is_listed_first() -> None:
     [[GONE, GONE], [ODD] * 4, [AGED, AGED], [{"payloads": [FAILED], "cursor": 6}]],
     ids=["gone", "odd", "refused", "failed"],
 )
-def test_webhook_that_cannot_be_read(
-    caplog: pytest.LogCaptureFixture, answers: list[Any]
-) -> None:
+def test_webhook_that_cannot_be_read(caplog: pytest.LogCaptureFixture, answers: list[Any]) -> None:
     """A webhook that fails is left alone, with a warning, and the next one is read."""
     webhooks = with_payloads(5)
     webhooks.listed.append(a_listed_webhook("achB"))
@@ -394,9 +392,7 @@ def missing(webhooks: FakeWebhooks, caplog: pytest.LogCaptureFixture) -> str:
         (GONE, NO_ROLE),
         (ContractError(status=422, error_type="TOO_MANY_WEBHOOKS_IN_BASE"), NO_PLACE),
         (
-            ContractError(
-                status=422, error_type="TOO_MANY_WEBHOOKS_BY_OAUTH_INTEGRATION_IN_BASE"
-            ),
+            ContractError(status=422, error_type="TOO_MANY_WEBHOOKS_BY_OAUTH_INTEGRATION_IN_BASE"),
             NO_PLACE,
         ),
         (AGED, AGED.message),

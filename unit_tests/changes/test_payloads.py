@@ -55,9 +55,7 @@ def changes_of(*payloads: Any, cursor: int = 1) -> TableChanges:  # noqa: ANN401
         pytest.param([a_payload("recB", "recA", "recB")], ("recA", "recB"), (), id="in order"),
     ],
 )
-def test_records(
-    payloads: list[Any], changed: tuple[str, ...], destroyed: tuple[str, ...]
-) -> None:
+def test_records(payloads: list[Any], changed: tuple[str, ...], destroyed: tuple[str, ...]) -> None:
     """A record's last payload says whether it is there; one that says both is looked up."""
     changes = changes_of(*payloads)
 

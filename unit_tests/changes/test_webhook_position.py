@@ -69,7 +69,7 @@ def test_no_position(state: dict[str, Any]) -> None:
     assert find_position(state) is None
 
 
-@given(JSON_VALUES | st.fixed_dictionaries({name: JSON_VALUES for name in SAVED}))
+@given(JSON_VALUES | st.fixed_dictionaries(dict.fromkeys(SAVED, JSON_VALUES)))
 def test_any_position(saved: object) -> None:
     """Whatever stands in a state, it is a position or none."""
     position = find_position({"webhook": saved})
