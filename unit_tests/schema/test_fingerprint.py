@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from source_airtable.records import RecordConverter
-from source_airtable.schema.fingerprint import fingerprint_columns, has_changed
+from source_airtable.schema.fingerprint import find_sources, fingerprint_columns, has_changed
 from source_airtable.schema.json_schema import build_json_schema
 from unit_tests.builders import a_field, a_table
 from unit_tests.generated import JSON_VALUES, airtable_ids, fields
@@ -297,3 +297,28 @@ def test_any_saved_digest(old: str, new: str) -> None:
     """Any text in a state can be compared, and no text differs from itself."""
     assert has_changed(old, new) in (True, False)
     assert not has_changed(old, old)
+
+
+def sources_of(*field_ids: str, table: tuple[Mapping[str, Any], ...] = WHOLE) -> list[str]:
+    """The ids of the fields that some are made of."""
+    fields_by_id: Any = {field["id"]: field for field in table}
+    return [str(field["id"]) for field in find_sources(field_ids, fields_by_id)]
+
+
+def test_sources() -> None:
+    """A field is its own source; a formula has those that it uses, too, each once."""
+    assert sources_of(PRICE["id"]) == [PRICE["id"]]
+    assert sources_of(TOTAL["id"], PRICE["id"]) == sorted([TOTAL["id"], PRICE["id"], STATUS["id"]])
+    assert sources_of(LOOKUP["id"]) == [LOOKUP["id"]]
+    assert sources_of() == sources_of("fldGone0000000001") == []
+
+
+def test_sources_in_a_circle() -> None:
+    """Formulas that use each other have the same sources."""
+    first, second = (
+        a_field("formula", field_id=one, name=one, options={"referencedFieldIds": [other]})
+        for one, other in (("fldA", "fldB"), ("fldB", "fldA"))
+    )
+
+    assert sources_of("fldA", table=(first, second)) == ["fldA", "fldB"]
+    assert sources_of("fldB", table=(first, second)) == ["fldA", "fldB"]
