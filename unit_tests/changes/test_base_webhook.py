@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier
-from typing import Any
+from threading import Lock, Semaphore
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -33,6 +33,9 @@ from unit_tests.builders import BASE, TABLE, a_table_schema
 from unit_tests.fake_client import FakeClient
 from unit_tests.fake_webhooks import MADE, NOW, FakeWebhooks, a_listed_webhook, a_payload
 from unit_tests.generated import JSON_VALUES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
 DISABLED = a_listed_webhook(isHookEnabled=False)
@@ -462,6 +465,27 @@ def test_creation_that_fails() -> None:
     assert webhooks.calls == ["list", "create", "list"]
 
 
+@pytest.mark.parametrize("stray", [REFUSED, ODD])
+def test_stray_refusal_after_a_lost_answer(stray: AirtableError) -> None:
+    """One refusal of the second list decides nothing either."""
+    webhooks = FakeWebhooks()
+    webhooks.answers["create"] = [UNAVAILABLE]
+    webhooks.answers["list"] = [None, stray]
+    webhooks.loses_answers = True
+
+    assert read(webhooks).position.webhook_id == MADE
+    assert webhooks.calls.count("create") == 1
+
+
+def test_list_that_is_refused_after_a_lost_answer(caplog: pytest.LogCaptureFixture) -> None:
+    """If the second list is refused for good, the sync does without a webhook."""
+    webhooks = FakeWebhooks()
+    webhooks.answers["create"] = [UNAVAILABLE]
+    webhooks.answers["list"] = [None, REFUSED, REFUSED]
+
+    assert missing(webhooks, caplog) == "the token lacks the scope webhook:manage"
+
+
 def test_failed_webhook_is_not_taken_for_the_made_one() -> None:
     """Where the answer is lost, a webhook that failed before is not read again."""
     webhooks = with_payloads(0)
@@ -492,38 +516,72 @@ def test_error_reaches_each_stream(kind: str, failure: Exception) -> None:
     ]
 
 
-def in_threads(webhook: BaseWebhook) -> list[object]:
-    """What eight threads get that read at the same moment."""
-    barrier = Barrier(8)
+THREADS = 8
+
+
+class CrowdedWebhooks(FakeWebhooks):
+    """Webhooks that are not listed before all threads want to read them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrivals = Semaphore(0)
+
+    def get(self, path: Sequence[str], parameters: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+        """Answer when the last thread has come."""
+        for _ in range(THREADS):
+            assert self.arrivals.acquire(timeout=10)
+        return super().get(path, parameters)
+
+
+class CountingLock:
+    """A lock that tells who comes to it."""
+
+    def __init__(self, arrivals: Semaphore) -> None:
+        self._arrivals = arrivals
+        self._lock = Lock()
+
+    def __enter__(self) -> None:
+        """Tell of a thread, and have it wait for the lock."""
+        self._arrivals.release()
+        self._lock.acquire()
+
+    def __exit__(self, *failure: object) -> None:
+        """Let the next thread go on."""
+        self._lock.release()
+
+
+def in_threads(webhooks: CrowdedWebhooks) -> list[object]:
+    """What several threads get that read at the same moment."""
+    webhook = a_base_webhook(webhooks)
+    webhook._lock = CountingLock(webhooks.arrivals)  # type: ignore[assignment]  # noqa: SLF001 - to see the waits
 
     def read_at_once(_: int) -> object:
-        barrier.wait(timeout=10)
         try:
             return webhook.read(NOW)
         except AirtableError as failure:
             return failure
 
-    with ThreadPoolExecutor(8) as threads:
-        return list(threads.map(read_at_once, range(8)))
+    with ThreadPoolExecutor(THREADS) as threads:
+        return list(threads.map(read_at_once, range(THREADS)))
 
 
 def test_threads() -> None:
     """Threads that read a base at the same moment make its calls once, and learn the same."""
-    webhooks = FakeWebhooks()
+    webhooks = CrowdedWebhooks()
 
-    outcomes = in_threads(a_base_webhook(webhooks))
+    outcomes = in_threads(webhooks)
 
     assert webhooks.calls == ["list", "create"]
     assert isinstance(outcomes[0], ReadWebhook)
-    assert outcomes == [outcomes[0]] * 8
+    assert outcomes == [outcomes[0]] * THREADS
 
 
 def test_threads_that_fail() -> None:
     """An error is raised to each of the threads."""
-    webhooks = FakeWebhooks()
+    webhooks = CrowdedWebhooks()
     webhooks.answers["list"] = [UNAVAILABLE]
 
-    assert in_threads(a_base_webhook(webhooks)) == [UNAVAILABLE] * 8
+    assert in_threads(webhooks) == [UNAVAILABLE] * THREADS
     assert webhooks.calls == ["list"]
 
 
