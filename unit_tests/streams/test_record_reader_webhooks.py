@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from source_airtable.changes import deletions
 from source_airtable.changes.base_webhook import BaseWebhook
@@ -28,16 +31,21 @@ from unit_tests.builders import (
     TABLE,
     a_field,
     a_page,
+    a_page_of,
+    a_record,
     a_table,
     a_table_stream,
+    a_text_table,
 )
+from unit_tests.fake_client import FakeClient
 from unit_tests.fake_webhooks import FakeWebhooks, a_listed_webhook, a_payload
 from unit_tests.scans import Scanned, a_client
 from unit_tests.state_samples import a_state_sample
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from source_airtable.api.client import RecordQuery
     from source_airtable.api.wire_types import RecordPage
     from source_airtable.schema.table_schema import TableSchema
     from source_airtable.streams.table import TableStream
@@ -673,3 +681,109 @@ def test_setting_without_a_webhook() -> None:
     due = Synced(webhooks, saved, NINE + DAY, [a_page()], settings=settings, stream=stream)
 
     assert due.formulas == [None]
+
+
+class LiveTable(FakeClient):
+    """A table that people change, with a webhook that names what they do."""
+
+    def __init__(self) -> None:
+        super().__init__(schemas={BASE: [a_text_table()]})
+        self.now = NINE
+        self.there: dict[str, tuple[str, datetime]] = {}
+        """The text of each record that is there, and when somebody wrote it."""
+        self.gone: dict[str, tuple[str, datetime]] = {}
+        self.edits = 0
+        self.replace_webhook("achA")
+
+    def change(self, kind: str, record_id: str) -> None:
+        """Change a record, if that can be done to it."""
+        self.now += timedelta(minutes=1)
+        if kind == "write":
+            is_new = record_id not in self.there
+            if is_new and record_id in self.gone:
+                return
+            self.edits += 1
+            self.there[record_id] = f"text {self.edits}", self.now
+            self._tell(a_payload(created=[record_id]) if is_new else a_payload(record_id))
+        elif kind == "delete" and record_id in self.there:
+            self.gone[record_id] = self.there.pop(record_id)
+            self._tell(a_payload(destroyed=[record_id]))
+        elif kind == "restore" and record_id in self.gone:
+            # A restored record keeps the time of its last edit.
+            self.there[record_id] = self.gone.pop(record_id)
+            self._tell(a_payload(created=[record_id]))
+
+    def replace_webhook(self, webhook_id: str) -> None:
+        """Let there be another webhook, which knows of nothing and never ends."""
+        self.hooks = FakeWebhooks(a_listed_webhook(webhook_id, expirationTime=None))
+        self.webhooks[BASE] = self.hooks
+
+    def iter_record_pages(self, query: RecordQuery) -> Iterator[RecordPage]:
+        """Give the records that a query picks."""
+        formula = query.formula or ""
+        since = re.search(r"DATETIME_PARSE\('([^']+)'\)", formula)
+        picked_ids = set(re.findall(r"RECORD_ID\(\)='(\w+)'", formula))
+        records = [
+            a_record({NAME_FIELD: cell}, one)
+            for one, (cell, edited) in sorted(self.there.items())
+            if not formula or one in picked_ids or (since and text(edited) > since[1])
+        ]
+        yield a_page_of(*records)
+
+    def _tell(self, payload: dict[str, Any]) -> None:
+        self.hooks.add(self.hooks.listed[0]["id"], payload)
+
+
+CHANGES = st.tuples(
+    st.sampled_from(["write", "write", "delete", "restore"]), st.sampled_from(["recA", "recB"])
+)
+STEPS = st.lists(
+    st.tuples(
+        st.lists(CHANGES, max_size=4),
+        st.sampled_from(["told", "told", "untold", "refused", "lost", "by edits"]),
+        st.integers(0, 30),
+    ),
+    min_size=2,
+    max_size=7,
+)
+
+
+@given(STEPS)
+def test_any_chain_of_syncs(steps: list[Any]) -> None:
+    """Whatever happens between syncs, one that tells deletions leaves the table's own records.
+
+    Deletions are told from the first sync on, so that the state knows which records there are.
+    """
+    table, saved = LiveTable(), None
+    destination: dict[str, Any] = {}
+    stream = a_stream()
+    for changes, kind, hours in [([], "told", 0), *steps, ([], "told", 1)]:
+        for change in changes:
+            table.change(*change)
+        table.now += timedelta(hours=hours, minutes=1)
+        table.latest_date = table.now
+        if kind == "lost":
+            table.replace_webhook(f"ach{table.now:%d%H%M}")
+        table.hooks.answers["list"] = [SCOPE, SCOPE] if kind == "refused" else []
+        settings = {"untold": UNTOLD, "by edits": BY_EDITS}.get(kind, SETTINGS)
+        webhook = BaseWebhook(table.as_client(), stream.table)
+        position = find_position(saved or {})
+        if position is not None:
+            webhook.note(position)
+        asked = {BASE: webhook} if settings.method == "webhooks" else {}
+        shown = stream if settings.detect_deletions else a_stream(with_tombstones=False)
+        reader = shown.reader(shown.table, ReadRequest(settings, saved or {}, asked))
+        synced = Scanned(table, reader, table=shown.table)
+        for row in synced.rows():
+            known = destination.get(row["_airtable_id"])
+            assert known is None or row["_airtable_as_of"] >= known["_airtable_as_of"]
+            destination[row["_airtable_id"]] = row
+        saved = synced.state()
+        live = {
+            one: row["name"]
+            for one, row in destination.items()
+            if not row.get("_ab_cdc_deleted_at")
+        }
+        expected = {one: cell for one, (cell, _) in table.there.items()}
+        if kind in ("told", "lost"):
+            assert live == expected
