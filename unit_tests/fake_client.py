@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from source_airtable.errors import AirtableError
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         RecordPage,
         TableDict,
     )
+    from unit_tests.fake_webhooks import FakeWebhooks
 
 _Given = TypeVar("_Given")
 
@@ -47,6 +48,8 @@ class FakeClient:
         """The comments of records, by record id."""
         self.comment_failures: dict[str, list[AirtableError]] = {}
         """What each list of a record's comments in turn is refused with, before it is given."""
+        self.webhooks: dict[str, FakeWebhooks] = {}
+        """The webhooks of each base, by base id."""
         self.latest_date: datetime | None = None
         self.budget = SimpleNamespace(calls=0, refusals=0, waited_seconds=0.0)
         self.backoff_strategy = SimpleNamespace(retries=0)
@@ -105,6 +108,16 @@ class FakeClient:
         if self.comment_failures.get(record_id):
             raise self.comment_failures[record_id].pop(0)
         return list(_or_raise(self.comments[record_id]))
+
+    def get(self, path: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Get what is at a path of a base's webhooks."""
+        _, _, base_id, _, *below = path.split("/")
+        return cast("dict[str, Any]", self.webhooks[base_id].get(below, parameters))
+
+    def post(self, path: str, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Post to a path of a base's webhooks."""
+        _, _, base_id, _, *below = path.split("/")
+        return cast("dict[str, Any]", self.webhooks[base_id].post(below, content))
 
 
 def _or_raise(given: Sequence[_Given] | AirtableError) -> Sequence[_Given]:

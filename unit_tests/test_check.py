@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from source_airtable.api.wire_types import BaseId
+from source_airtable.changes.base_webhook import NO_ROLE
 from source_airtable.check import ConnectionCheck
 from source_airtable.errors import (
     AccessDeniedError,
@@ -19,6 +20,7 @@ from source_airtable.errors import (
 )
 from unit_tests.builders import TABLE, a_base, a_config, a_text_table
 from unit_tests.fake_client import FakeClient
+from unit_tests.fake_webhooks import FakeWebhooks, a_listed_webhook
 
 
 def an_account(base_count: int) -> FakeClient:
@@ -258,3 +260,52 @@ def test_table_of_a_listed_base() -> None:
     check(client, base_ids=["B"], table_ids=[TABLE])
 
     assert client.calls == ["bases", f"schema {BaseId('appB')}", f"records {TABLE} 1"]
+
+
+BY_WEBHOOKS = {"method": "webhooks"}
+
+
+def with_webhooks(*of_bases: FakeWebhooks) -> FakeClient:
+    """An account of bases with these webhooks."""
+    client = an_account(len(of_bases))
+    client.webhooks = {f"appA{n:02d}": webhooks for n, webhooks in enumerate(of_bases)}
+    return client
+
+
+def test_webhook_that_a_sync_can_share(caplog: pytest.LogCaptureFixture) -> None:
+    """Where a webhook can be shared or made, the check says nothing, and makes none."""
+    shared, without = FakeWebhooks(a_listed_webhook()), FakeWebhooks()
+    client = with_webhooks(shared, without)
+    client.bases = [a_base("appA00", "Base 0", level="read"), a_base("appA01", "Base 1")]
+
+    check(client, incremental=BY_WEBHOOKS)
+
+    assert (shared.calls, without.calls, caplog.text) == (["list"], ["list"], "")
+
+
+def test_base_without_a_webhook(caplog: pytest.LogCaptureFixture) -> None:
+    """A base in which a sync has to do without a webhook is a warning that says why."""
+    refused, role = FakeWebhooks(), FakeWebhooks()
+    refused.answers["list"] = [AccessDeniedError(status=403)] * 2
+    client = with_webhooks(refused, role)
+    client.bases = [a_base("appA00", "Base 0"), a_base("appA01", "Base 1", level="edit")]
+
+    check(client, incremental=BY_WEBHOOKS)
+
+    begin, end = "has no webhook that a sync can read", ". Its tables will be read by the method"
+    warnings = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert sorted(warning.partition(end)[0] for warning in warnings) == [
+        f"Base Base 0 {begin}: the token lacks the scope webhook:manage",
+        f"Base Base 1 {begin}: {NO_ROLE}",
+    ]
+    assert role.calls == ["list"]
+
+
+@pytest.mark.parametrize("method", ["last_modified", "created_time"])
+def test_no_webhook_for_another_method(method: str) -> None:
+    """Another method asks for no webhook."""
+    client = an_account(1)
+
+    check(client, incremental={"method": method})
+
+    assert client.calls == ["bases", "schema appA00", "records tblA00 1"]

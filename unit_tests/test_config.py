@@ -73,6 +73,7 @@ def test_all_settings() -> None:
             "full_rescan_hours": 0.25,
             "detect_deletions": True,
             "deletion_sweep_hours": 0.0,
+            "webhooks_report_computed_cells": True,
         },
     }
 
@@ -98,11 +99,12 @@ def test_null_inside_a_setting(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "setting"),
     [
-        ("method", "webhooks"),
+        ("method", "snapshots"),
         ("lookback_minutes", 0.5),
         ("full_rescan_hours", -1),
         ("deletion_sweep_hours", "often"),
         ("detect_deletions", 7),
+        ("webhooks_report_computed_cells", "sometimes"),
     ],
 )
 def test_refused_incremental_setting(name: str, setting: object) -> None:

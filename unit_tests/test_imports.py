@@ -17,7 +17,7 @@ ORDER = (
     *("config", "api", "schema", "records", "changes", "streams", "check"),
     *("sync", "inputs", "source", "process", "run"),
 )
-MAY_ONLY_IMPORT = {"check": {"config", "api", "schema"}, "inputs": set[str]()}
+MAY_ONLY_IMPORT = {"check": {"config", "api", "schema", "changes"}, "inputs": set[str]()}
 FOR_ALL = {"errors", "version", "api.scopes"}
 MOST_LINES = 450
 

@@ -176,14 +176,21 @@ def test_oauth_method() -> None:
         ("incremental", []),
         ("incremental", "daily"),
         ("incremental", {"method": "created_time"}),
-        *[("incremental.method", m) for m in ("last_modified", "created_time", "webhooks", "", 7)],
+        *[
+            ("incremental.method", method)
+            for method in ("last_modified", "created_time", "webhooks", "snapshots", "", 7)
+        ],
         *[("incremental.lookback_minutes", n) for n in (0, 0.99, 1, 1.5, 60, -1, "an hour")],
         *[
             (f"incremental.{name}", hours)
             for name in ("full_rescan_hours", "deletion_sweep_hours")
             for hours in (-0.1, 0, 0.5, 24, 9_000, "daily")
         ],
-        *[("incremental.detect_deletions", setting) for setting in (True, False, "maybe", 7)],
+        *[
+            (f"incremental.{name}", setting)
+            for name in ("detect_deletions", "webhooks_report_computed_cells")
+            for setting in (True, False, "maybe", 7)
+        ],
         ("credentials", {"api_key": TOKEN}),
         ("credentials", {"auth_method": "api_key"}),
         ("credentials", {"auth_method": "password", "api_key": TOKEN}),

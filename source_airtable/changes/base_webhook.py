@@ -249,7 +249,7 @@ class BaseWebhook:
         Another request might make a second one.
         """
         known = {one.webhook_id for one in before}
-        made = [one for one in self._webhooks.list_webhooks() if one.webhook_id not in known]
+        made = [one for one in self._list() if one.webhook_id not in known]
         read = self._read_first(made, now)
         if read is None:
             raise AirtableUnavailableError(answer="no webhook could be made")

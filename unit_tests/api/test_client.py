@@ -18,11 +18,17 @@ from source_airtable.api.client import (
     MOST_EMPTY_PAGES,
     AirtableClient,
     RecordQuery,
+    ask_again,
 )
 from source_airtable.api.connection import API_URL_VARIABLE
 from source_airtable.api.rate_limit import AirtableBudget
 from source_airtable.api.wire_types import FieldId
-from source_airtable.errors import ContractError, InvalidConfigError
+from source_airtable.errors import (
+    AccessDeniedError,
+    AirtableUnavailableError,
+    ContractError,
+    InvalidConfigError,
+)
 from unit_tests.builders import API, BASE, NAME_FIELD, NOTES_FIELD, TABLE, TOKEN, a_page, a_record
 from unit_tests.tcp_server import TcpServer, read_head
 
@@ -330,6 +336,64 @@ def test_refused_query_is_not_asked_again(
     with pytest.raises(ContractError):
         pages_of(client)
     assert airtable.call_count == 1
+
+
+class Asked:
+    """A question that is answered with what is given, one after the other."""
+
+    def __init__(self, *answers: object) -> None:
+        self.answers = list(answers)
+
+    def __call__(self) -> object:
+        """Give or raise the next answer."""
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [AccessDeniedError(status=403), AccessDeniedError(status=404), ContractError(status=418)],
+)
+def test_stray_refusal_is_asked_once_more(odd: Exception) -> None:
+    """One refusal or odd answer decides nothing; a second one does."""
+    assert ask_again(Asked(odd, "answer")) == "answer"
+
+    with pytest.raises(type(odd)) as caught:
+        ask_again(Asked(ContractError(), odd, "answer"))
+    assert caught.value is odd
+
+
+@pytest.mark.parametrize(
+    "final", [ContractError(status=422), AirtableUnavailableError(status=503), ValueError("bug")]
+)
+def test_final_answer_is_not_asked_again(final: Exception) -> None:
+    """A refusal of the query itself, and a failure that has had its tries, are final."""
+    asked = Asked(final, "answer")
+
+    with pytest.raises(type(final)):
+        ask_again(asked)
+    assert asked.answers == ["answer"]
+
+
+def test_answer_is_asked_for_once() -> None:
+    """An answer is taken at once."""
+    asked = Asked("answer", "another")
+
+    assert (ask_again(asked), asked.answers) == ("answer", ["another"])
+
+
+def test_get_and_post(client: AirtableClient, airtable: requests_mock.Mocker) -> None:
+    """Any path of the API can be read, and posted to, with a JSON object as the answer."""
+    airtable.get(f"{API}/some/path", json={"given": 1})
+    airtable.post(f"{API}/some/path", json={"given": 2})
+
+    assert client.get("/some/path", {"fields": ["fldA", "fldB"], "is": True})["given"] == 1
+    assert client.post("/some/path", {"content": [None]})["given"] == 2
+    read, posted = airtable.request_history
+    assert (read.qs, read.body) == ({"fields[]": ["fldA", "fldB"], "is": ["true"]}, None)
+    assert (posted.qs, posted.json()) == ({}, {"content": [None]})
 
 
 @pytest.mark.parametrize("location", [b"http://[/", b"ftp://files.example/", b"http://a..b/"])

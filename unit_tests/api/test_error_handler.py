@@ -6,7 +6,7 @@ import inspect
 import json
 from http.client import IncompleteRead
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -287,6 +287,82 @@ def test_unusable_address_names_its_setting(
         client.list_bases()
 
     assert caught.value.facts.get("setting")
+
+
+WEBHOOKS = f"{API}/bases/{BASE}/webhooks"
+LOST = [
+    pytest.param({"status_code": 500}, id="internal error"),
+    pytest.param({"status_code": 503}, id="failing server"),
+    pytest.param({"status_code": 408}, id="timeout"),
+    pytest.param({"text": "<html>"}, id="no JSON"),
+    pytest.param({"exc": requests.ReadTimeout}, id="no answer"),
+    pytest.param({"exc": requests.ConnectionError}, id="lost connection"),
+]
+
+
+@pytest.mark.parametrize("answer", LOST)
+def test_webhook_is_asked_for_once(
+    client: AirtableClient, airtable: requests_mock.Mocker, answer: dict[str, Any]
+) -> None:
+    """Where nobody knows whether a webhook was made, no second one is asked for."""
+    airtable.post(WEBHOOKS, **answer)
+
+    with pytest.raises(AirtableUnavailableError):
+        client.post("/bases/" + BASE + "/webhooks", {"specification": {}})
+
+    assert airtable.call_count == 1
+
+
+def test_cut_answer_of_a_new_webhook(
+    client: AirtableClient, airtable: requests_mock.Mocker
+) -> None:
+    """A connection that breaks within the answer leaves it open whether a webhook was made."""
+
+    class CutBody(BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise IncompleteRead(b"", 1_000)
+
+    airtable.post(WEBHOOKS, body=CutBody())
+
+    with pytest.raises(AirtableUnavailableError):
+        client.post("/bases/" + BASE + "/webhooks", {"specification": {}})
+
+    assert airtable.call_count == 1
+
+
+def test_refused_rate_of_a_new_webhook(
+    client: AirtableClient, airtable: requests_mock.Mocker
+) -> None:
+    """A 429 has made no webhook, so the request is sent again."""
+    airtable.post(WEBHOOKS, [{"status_code": 429}, {"json": {"id": "achA"}}])
+
+    made = client.post("/bases/" + BASE + "/webhooks", {"specification": {}})
+
+    assert (made["id"], airtable.call_count) == ("achA", 2)
+
+
+@pytest.mark.parametrize("answer", LOST)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", f"/bases/{BASE}/webhooks"),
+        ("POST", f"/bases/{BASE}/webhooks/achA/refresh"),
+        ("POST", f"/{BASE}/{TABLE}/listRecords"),
+    ],
+)
+def test_other_calls_are_sent_again(
+    client: AirtableClient,
+    airtable: requests_mock.Mocker,
+    method: str,
+    path: str,
+    answer: dict[str, Any],
+) -> None:
+    """Calls that change nothing, or change it once, are sent again."""
+    airtable.request(method, API + path, [answer, {"json": {"given": 1}}])
+
+    send = client.get if method == "GET" else client.post
+
+    assert (send(path, {})["given"], airtable.call_count) == (1, 2)
 
 
 def test_no_outcome_at_all() -> None:

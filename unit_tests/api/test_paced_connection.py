@@ -400,6 +400,24 @@ def say_nothing(connection: socket.socket) -> None:
         pass
 
 
+def cut(connection: socket.socket) -> None:
+    """Answer with less than the head promises, and hang up."""
+    read_head(connection)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")
+
+
+@pytest.mark.parametrize("talk", [cut, say_nothing], ids=["cut answer", "no answer"])
+def test_failure_carries_its_request(
+    session: PacedSession, talk: Callable[[socket.socket], None]
+) -> None:
+    """Whichever way an exchange fails, the failure says which request it was."""
+    with TcpServer(talk) as server, pytest.raises(requests.RequestException) as caught:
+        session.post(server.url, timeout=TIMEOUT)
+
+    assert caught.value.request is not None
+    assert (caught.value.request.method, caught.value.request.url) == ("POST", server.url)
+
+
 def tunnel(connection: socket.socket) -> None:
     """Do what a CONNECT proxy does."""
     target = read_head(connection).split()[1].decode()

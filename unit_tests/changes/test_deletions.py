@@ -317,3 +317,112 @@ def test_sweep_that_is_asked_for() -> None:
 
     assert tracker.compare(Listing(["recB"]), NOW, is_due=True) == []
     assert tracker.take_gone() == ["recA"]
+
+
+WEBHOOKS = IncrementalSettings(method="webhooks", detect_deletions=True)
+
+
+def a_read_state(*known_ids: str, sweep: datetime | None = NOW) -> SyncState:
+    """A state of a sync that read the webhook now, with deletions known up to some moment."""
+    return SyncState("webhooks", NOW, last_sweep=sweep, known_ids=RecordIdSet(known_ids))
+
+
+def test_records_that_a_webhook_names() -> None:
+    """What a webhook says is gone is gone, known or not, and no list is made for it."""
+    tracker = DeletionTracker("contacts", WEBHOOKS, a_read_state("recA", "recB"))
+    listing = Listing()
+    tracker.note_destroyed({"recB", "recNew"})
+
+    assert tracker.compare(listing, NOW + 9 * DAY) == []
+    assert (tracker.take_gone(), tracker.take_gone()) == (["recB", "recNew"], [])
+    assert set(tracker.known_ids() or ()) == {"recA"}
+    assert listing.asked_again == []
+
+
+def test_record_that_is_gone_twice() -> None:
+    """A record that both a webhook and a list show to be gone is given once."""
+    tracker = DeletionTracker("contacts", WEBHOOKS, a_read_state("recA", "recB", "recC"))
+    tracker.note_destroyed(["recC"])
+    tracker.compare(Listing(whole=["recA"]), NOW)
+
+    assert tracker.take_gone() == ["recB", "recC"]
+
+
+@pytest.mark.parametrize(("destroyed", "is_confirmed"), [(100, False), (49, True), (50, False)])
+def test_deletions_of_a_webhook_need_no_confirmation(destroyed: int, *, is_confirmed: bool) -> None:
+    """Only records that no webhook says are gone count for a second list."""
+    tracker = DeletionTracker("contacts", WEBHOOKS, a_read_state(*many(100)))
+    tracker.note_destroyed(many(destroyed))
+    listing = Listing([], whole=[])
+
+    tracker.compare(listing, NOW)
+
+    assert listing.asked_again == ([True] if is_confirmed else [])
+    assert tracker.take_gone() == many(100)
+
+
+def test_disputed_list_beside_a_webhook() -> None:
+    """Where lists disagree, what a webhook says is gone still is."""
+    tracker = DeletionTracker("contacts", WEBHOOKS, a_read_state(*many(100)))
+    tracker.note_destroyed(many(1))
+
+    tracker.compare(Listing(many(99, start=1), whole=[]), NOW)
+    tracker.note_known_to(NOW + HOUR)
+
+    assert (tracker.take_gone(), tracker.is_disputed) == (many(1), True)
+    assert (set(tracker.known_ids() or ()), tracker.last_sweep) == (set(many(99, start=1)), NOW)
+
+
+@pytest.mark.parametrize(
+    ("saved", "has_missed_some", "is_due"),
+    [
+        pytest.param(a_read_state("recA"), False, False, id="all were told"),
+        pytest.param(a_read_state("recA", sweep=NOW + HOUR), False, False, id="later sweep"),
+        pytest.param(a_read_state("recA", sweep=NOW - HOUR), False, True, id="some not told"),
+        pytest.param(a_read_state("recA"), True, True, id="gap"),
+        pytest.param(a_read_state("recA", sweep=None), False, True, id="no sweep yet"),
+        pytest.param(SyncState("webhooks", last_sweep=NOW), False, True, id="no moment"),
+        pytest.param(None, False, True, id="no state"),
+        pytest.param(
+            SyncState("webhooks", NOW, untracked_records=300_000), True, False, id="too many"
+        ),
+    ],
+)
+def test_when_a_webhook_calls_for_a_sweep(
+    saved: SyncState | None, *, has_missed_some: bool, is_due: bool
+) -> None:
+    """A webhook makes sweeps needless, but for those that make up for what it did not say."""
+    tracker = DeletionTracker("contacts", WEBHOOKS, saved)
+    tracker.has_missed_some = has_missed_some
+    listing = Listing(["recA"])
+
+    tracker.compare(listing, NOW + 9 * DAY)
+
+    assert len(listing.asked_again) == is_due
+
+
+@pytest.mark.parametrize(
+    ("sweep", "moment", "expected"),
+    [(NOW, NOW + HOUR, NOW + HOUR), (NOW, NOW - HOUR, NOW), (None, NOW, None)],
+)
+def test_how_far_deletions_are_known(
+    sweep: datetime | None, moment: datetime, expected: datetime | None
+) -> None:
+    """A webhook moves on up to when deletions are known, once they are known at all."""
+    tracker = DeletionTracker("contacts", WEBHOOKS, a_read_state("recA", sweep=sweep))
+
+    tracker.note_known_to(moment)
+
+    assert tracker.last_sweep == expected
+
+
+def test_too_many_records_with_a_webhook(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With a webhook, a table whose ids are too many is no reason for a warning."""
+    monkeypatch.setattr(deletions, "MOST_TRACKED_RECORDS", 2)
+
+    outcome = Outcome(None, Listing(whole=many(3)), settings=WEBHOOKS)
+
+    assert (outcome.known, outcome.tracker.untracked_records) == (None, 3)
+    assert "deletions are not detected" not in caplog.text

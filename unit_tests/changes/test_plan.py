@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from source_airtable.changes.need import ChangedSince, WholeTable
-from source_airtable.changes.plan import Plan, TableFacts, plan_read
+from source_airtable.changes import plan as plan_module
+from source_airtable.changes.need import ChangedSince, RecordIds, WholeTable
+from source_airtable.changes.payloads import TableChanges
+from source_airtable.changes.plan import Plan, TableFacts, WebhookFacts, plan_read
 from source_airtable.changes.record_ids import pack_ids
 from source_airtable.changes.state import SyncState, parse_state
+from source_airtable.changes.webhook_position import WebhookPosition
 from source_airtable.config import IncrementalSettings
 
 NOW = datetime(2026, 11, 18, 10, tzinfo=timezone.utc)
@@ -77,9 +80,9 @@ def told(caplog: pytest.LogCaptureFixture) -> tuple[str, str]:
             id="other method",
         ),
         pytest.param(
-            {**SAVED, "method": "webhooks"},
+            {**SAVED, "method": "snapshots"},
             None,
-            "the saved state comes from the method webhooks",
+            "the saved state comes from the method snapshots",
             id="unknown method",
         ),
         pytest.param(
@@ -300,3 +303,155 @@ def test_created_time_of_a_volatile_table() -> None:
 def test_first_rescan_of_a_volatile_table() -> None:
     """A volatile table whose last full scan is unknown is read in full."""
     assert plan_from(replace(STATE, last_full_scan=None), VOLATILE) == WHOLE
+
+
+POSITION = WebhookPosition("achA", 9, NOW)
+WEBHOOKS = IncrementalSettings(method="webhooks")
+BY_WEBHOOK = replace(STATE, method="webhooks", webhook=POSITION, scanned_records=1_000)
+
+
+def with_webhook(
+    changes: TableChanges | None = None,
+    facts: TableFacts = FACTS,
+    **others: Any,  # noqa: ANN401 - facts of any type
+) -> TableFacts:
+    """A table whose webhook says this."""
+    return replace(facts, webhook=WebhookFacts(POSITION, changes or TableChanges(), **others))
+
+
+def named(count: int) -> tuple[str, ...]:
+    """So many ids."""
+    return tuple(f"rec{number}" for number in range(count))
+
+
+def test_records_that_a_webhook_names(caplog: pytest.LogCaptureFixture) -> None:
+    """What a webhook names is read by its ids; deleted records are not looked up."""
+    facts = with_webhook(TableChanges(("recA", "recB"), destroyed=("recC",)))
+
+    assert plan_from(BY_WEBHOOK, facts, WEBHOOKS) == Plan(RecordIds(("recA", "recB")), NOW)
+    assert told(caplog) == ("INFO", "Stream contacts: the webhook names 2 changed records.")
+
+
+def test_idle_webhook() -> None:
+    """If a webhook names nothing, nothing is read."""
+    assert plan_from(BY_WEBHOOK, with_webhook(), WEBHOOKS).need == RecordIds(())
+
+
+def test_no_webhook() -> None:
+    """Without a webhook the sync reads what was edited, and keeps to its window."""
+    settings = IncrementalSettings(method="last_modified")
+
+    assert plan_from(BY_WEBHOOK, FACTS, settings) == since(NOW - 2 * HOUR)
+
+
+@pytest.mark.parametrize("method", ["last_modified", "webhooks"])
+def test_methods_that_read_edits(method: str) -> None:
+    """A state of one method that reads all edits is gone on from by the other."""
+    assert plan_from(replace(BY_WEBHOOK, method=method), with_webhook(), WEBHOOKS).need == (
+        RecordIds(())
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("created_time", "webhooks"), ("webhooks", "created_time")]
+)
+def test_method_that_reads_no_edits(
+    caplog: pytest.LogCaptureFixture,
+    before: str,
+    after: Any,  # noqa: ANN401 - a literal
+) -> None:
+    """The method created_time has not seen edits, so a change from or to it reads everything."""
+    state = replace(BY_WEBHOOK, method=before)
+
+    plan = plan_from(state, with_webhook(), IncrementalSettings(method=after))
+
+    assert plan == replace(WHOLE, is_anew=True)
+    assert told(caplog)[1].endswith(f"the saved state comes from the method {before}.")
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        pytest.param(
+            with_webhook(why_unknown="no webhook was read for it before"),
+            "no webhook was read for it before",
+            id="changes unknown",
+        ),
+        pytest.param(
+            with_webhook(facts=replace(FACTS, fingerprint="9f9f9f9f")),
+            "fields were added, selected or changed since the last sync",
+            id="other columns",
+        ),
+        pytest.param(
+            with_webhook(TableChanges(("recA",), was_replaced=True)),
+            "the table was created, deleted or restored since the last sync",
+            id="other table",
+        ),
+        pytest.param(
+            with_webhook(has_changed_columns=True),
+            "fields were changed since the last sync",
+            id="changed fields",
+        ),
+    ],
+)
+def test_full_scan_in_spite_of_a_webhook(
+    caplog: pytest.LogCaptureFixture, facts: TableFacts, reason: str
+) -> None:
+    """Where the ids are not all that changed, everything is read, and the log says why."""
+    assert plan_from(BY_WEBHOOK, facts, WEBHOOKS) == WHOLE
+    assert told(caplog) == ("INFO", f"Stream contacts is read in full: {reason}.")
+
+
+def test_reason_that_comes_first(caplog: pytest.LogCaptureFixture) -> None:
+    """A table that was not read to its end is read in full, whatever the webhook says."""
+    facts = with_webhook(why_unknown="no webhook was read for it before")
+
+    assert plan_from(replace(BY_WEBHOOK, read_to=None), facts, WEBHOOKS) == WHOLE
+    assert told(caplog)[1].endswith("the last sync did not read the table to its end.")
+
+
+@pytest.mark.parametrize(
+    ("count", "records", "is_whole"),
+    [
+        (0, 0, False),
+        (1, 0, False),
+        (100, 1, False),
+        (101, 100, True),
+        (101, 101, False),
+        (900, 1_000, False),
+        (1_000, 1_000, False),
+        (1_001, 1_000, True),
+        (5_000, None, False),
+    ],
+)
+def test_calls_that_are_counted(count: int, records: int | None, *, is_whole: bool) -> None:
+    """More ids than a full scan takes calls are not looked up."""
+    state = replace(BY_WEBHOOK, scanned_records=records)
+
+    plan = plan_from(state, with_webhook(TableChanges(named(count))), WEBHOOKS)
+
+    assert plan.need == (WholeTable() if is_whole else RecordIds(named(count)))
+
+
+def test_too_many_records(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More ids than the bound are not looked up, however large the table is."""
+    monkeypatch.setattr(plan_module, "MOST_NAMED_RECORDS", 1_200)
+    state = replace(BY_WEBHOOK, scanned_records=100_000)
+    most, more = (with_webhook(TableChanges(named(count))) for count in (1_200, 1_201))
+
+    assert plan_from(state, most, WEBHOOKS).need == RecordIds(named(1_200))
+    caplog.clear()
+    assert plan_from(state, more, WEBHOOKS) == WHOLE
+    assert told(caplog)[1].endswith("the webhook names 1,201 changed records.")
+
+
+def test_volatile_table_with_a_webhook(caplog: pytest.LogCaptureFixture) -> None:
+    """A table whose cells change by themselves is read in full from time to time here, too."""
+    facts = with_webhook(facts=VOLATILE)
+    never = WEBHOOKS.model_copy(update={"full_rescan_hours": 0})
+
+    assert plan_from(BY_WEBHOOK, facts, WEBHOOKS) == WHOLE
+    assert told(caplog)[1].startswith("Stream contacts is read in full: 24 hours have passed")
+    assert plan_from(BY_WEBHOOK, facts, never).need == RecordIds(())

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from source_airtable.changes.record_ids import RecordIdSet, pack_ids
 from source_airtable.changes.state import SavedState, SyncState, parse_state
+from source_airtable.changes.webhook_position import WebhookPosition, parse_position
 from unit_tests.generated import JSON_VALUES, airtable_ids
+from unit_tests.state_samples import a_state_sample
 
 TEN = datetime(2026, 11, 18, 10, tzinfo=timezone.utc)
 NINE = TEN - timedelta(hours=1)
@@ -22,6 +24,7 @@ MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1)).map(  # noqa:
     lambda moment: moment.replace(microsecond=0, tzinfo=timezone.utc)
 )
 IDS = st.frozensets(airtable_ids("rec"))
+POSITIONS = st.builds(WebhookPosition, airtable_ids("ach"), st.integers(1), MOMENTS)
 PLAIN = SyncState("last_modified", TEN, TEN + timedelta(seconds=1), NINE, "1a2b3c4d 5e6f7a8b")
 
 
@@ -34,6 +37,8 @@ def a_whole_state() -> SyncState:
         known_ids=RecordIdSet(["recA"]),
         untracked_records=300_000,
         recent_ids=RecordIdSet(["recB", "recC"]),
+        webhook=WebhookPosition("achA", 42, NINE),
+        scanned_records=1_000,
     )
 
 
@@ -41,7 +46,7 @@ def a_whole_state() -> SyncState:
 def states(draw: st.DrawFn) -> SyncState:
     """Any state."""
     return SyncState(
-        method=draw(st.sampled_from(["last_modified", "created_time"])),
+        method=draw(st.sampled_from(["last_modified", "created_time", "webhooks"])),
         read_to=draw(MOMENTS | st.none()),
         cursor_floor=draw(MOMENTS | st.none()),
         last_full_scan=draw(MOMENTS | st.none()),
@@ -50,6 +55,8 @@ def states(draw: st.DrawFn) -> SyncState:
         known_ids=draw(IDS.map(RecordIdSet) | st.none()),
         untracked_records=draw(st.integers(0) | st.none()),
         recent_ids=draw(IDS.filter(bool).map(RecordIdSet) | st.none()),
+        webhook=draw(POSITIONS | st.none()),
+        scanned_records=draw(st.integers(0) | st.none()),
     )
 
 
@@ -86,11 +93,35 @@ def test_shape() -> None:
     }
 
 
-def test_keys_of_ids() -> None:
-    """Ids have keys of their own."""
+def test_keys_of_other_parts() -> None:
+    """Ids and what a webhook needs have keys of their own."""
     more = set(a_whole_state().to_json()) - set(PLAIN.to_json())
 
-    assert more == {"last_sweep", "known_ids", "untracked_records", "recent_ids"}
+    assert more == {
+        *("last_sweep", "known_ids", "untracked_records", "recent_ids"),
+        *("webhook", "scanned_records"),
+    }
+
+
+def test_webhook_in_a_state() -> None:
+    """A state says up to where a webhook was read."""
+    saved = a_whole_state().to_json()
+
+    assert saved["webhook"] == {"id": "achA", "cursor": 42, "read_at": "2026-11-18T09:00:00.000Z"}
+    assert saved["scanned_records"] == 1_000
+
+
+def test_webhook_of_version_2() -> None:
+    """A state that the method webhooks saved in version 2 can be read."""
+    sample = a_state_sample("version_2_webhooks")
+
+    parsed = parse_state(sample.state)
+
+    assert (parsed.problem, parsed.state and parsed.state.to_json()) == (None, sample.state)
+    assert parsed.state is not None
+    assert sorted(parsed.state.known_ids or ()) == sample.holds["known_ids"]
+    assert parsed.state.webhook == parse_position(sample.holds["webhook"])
+    assert parsed.state.scanned_records == sample.holds["scanned_records"]
 
 
 def test_no_known_records() -> None:
@@ -143,13 +174,16 @@ MOMENT_PARTS = ["read_to", "cursor_floor", "last_full_scan", "last_sweep"]
 ID_PARTS = ["known_ids", "recent_ids"]
 
 
+POSITION = a_whole_state().to_json()["webhook"]
+
 DAMAGED_PARTS: dict[str, tuple[object, ...]] = {
     **dict.fromkeys(("method", "fingerprint"), (7, [], {}, True)),
     **dict.fromkeys(
         MOMENT_PARTS, ("", "today", "2026-11-18", "2026-11-18T10:00:00Z", 7, [], {}, True)
     ),
     **dict.fromkeys(ID_PARTS, ("", "recA", "1:84:", f"1:{10**20}:zz", 7, ["recA"], {})),
-    "untracked_records": ("many", [], {}),
+    **dict.fromkeys(("untracked_records", "scanned_records"), ("many", [], {})),
+    "webhook": ("achA", 7, [], {}, {"id": "achA", "cursor": 1}, {**POSITION, "read_at": "today"}),
 }
 
 
@@ -168,7 +202,9 @@ def test_damaged_part(name: str, part: object) -> None:
     assert parsed.problem == DAMAGED
 
 
-@pytest.mark.parametrize("name", [*MOMENT_PARTS, *ID_PARTS, "untracked_records"])
+@pytest.mark.parametrize(
+    "name", [*MOMENT_PARTS, *ID_PARTS, "untracked_records", "webhook", "scanned_records"]
+)
 @pytest.mark.parametrize("part", [..., None])
 def test_absent_part(name: str, part: object) -> None:
     """An absent part is no damage."""

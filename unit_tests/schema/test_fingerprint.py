@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from source_airtable.records import RecordConverter
 from source_airtable.schema.fingerprint import (
+    find_sources,
     fingerprint_columns,
     has_changed,
     has_filter_changed,
@@ -346,3 +347,28 @@ def test_fingerprint_that_was_dropped() -> None:
     """After a failed sync, which drops the fingerprint, even a stream without columns is read."""
     assert has_changed("", digest_with())
     assert not has_changed("", "")
+
+
+def sources_of(*field_ids: str, table: tuple[Mapping[str, Any], ...] = WHOLE) -> list[str]:
+    """The ids of the fields that some are made of."""
+    fields_by_id: Any = {field["id"]: field for field in table}
+    return [str(field["id"]) for field in find_sources(field_ids, fields_by_id)]
+
+
+def test_sources() -> None:
+    """A field is its own source; a formula has those that it uses, too, each once."""
+    assert sources_of(PRICE["id"]) == [PRICE["id"]]
+    assert sources_of(TOTAL["id"], PRICE["id"]) == sorted([TOTAL["id"], PRICE["id"], STATUS["id"]])
+    assert sources_of(LOOKUP["id"]) == [LOOKUP["id"]]
+    assert sources_of() == sources_of("fldGone0000000001") == []
+
+
+def test_sources_in_a_circle() -> None:
+    """Formulas that use each other have the same sources."""
+    first, second = (
+        a_field("formula", field_id=one, name=one, options={"referencedFieldIds": [other]})
+        for one, other in (("fldA", "fldB"), ("fldB", "fldA"))
+    )
+
+    assert sources_of("fldA", table=(first, second)) == ["fldA", "fldB"]
+    assert sources_of("fldB", table=(first, second)) == ["fldA", "fldB"]

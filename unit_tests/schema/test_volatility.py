@@ -14,6 +14,7 @@ from source_airtable.schema.table_filter import TableFilter
 from source_airtable.schema.volatility import (
     PLAIN_TYPES,
     SELF_CHANGING_TYPES,
+    why_clock_driven,
     why_filter_volatile,
     why_volatile,
 )
@@ -288,3 +289,37 @@ def test_filter(wanted: TableFilter, expected: str | None) -> None:
 def test_every_clock(function: str) -> None:
     """A formula with a function that depends on the time is volatile."""
     assert reason_for(a_formula(text=f"LEN({function}())")) is not None
+
+
+@pytest.mark.parametrize("text", ["NOW()", "DATETIME_DIFF(TODAY (), {fldA}, 'days')", "now()"])
+def test_clock(text: str) -> None:
+    """A formula that asks for the time is driven by it, and so is one that uses the formula."""
+    clock = a_formula(text=text, number=2)
+    over = a_formula(clock["id"])
+
+    table = a_table(NAME, over, clock)
+    assert why_clock_driven(table, [NAME["id"], over["id"]]) == "Formula 1 (it depends on the time)"
+    assert why_clock_driven(table, [clock["id"]]) == "Formula 2 (it depends on the time)"
+    assert why_clock_driven(table, [NAME["id"]]) is None
+
+
+@pytest.mark.parametrize(
+    "field",
+    [LINK, a_formula(LINK["id"]), a_formula(text="SNOWY(1)"), a_formula(GONE), a_field("rollup")],
+    ids=["link", "formula over a link", "other name", "field that is gone", "rollup"],
+)
+def test_no_clock(field: dict[str, Any]) -> None:
+    """What other records change, and what refers to nothing, is not driven by the time."""
+    assert why_clock_driven(a_table(field, LINK), [field["id"], GONE]) is None
+
+
+@given(st.lists(fields(), max_size=6))
+def test_clock_in_any_table(generated: list[dict[str, Any]]) -> None:
+    """Any description of fields gives a reason or None, and what the clock drives is volatile."""
+    table = a_table(*generated)
+    field_ids = [field["id"] for field in table.fields]
+
+    reason = why_clock_driven(table, field_ids)
+
+    assert reason is None or reason.endswith("(it depends on the time)")
+    assert reason is None or why_volatile(table, field_ids) is not None

@@ -43,8 +43,12 @@ from unit_tests.builders import (
 from unit_tests.fake_client import FakeClient
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airbyte_cdk.models import AirbyteStream, ConfiguredAirbyteStream
 
+    from source_airtable.api.wire_types import BaseId
+    from source_airtable.changes.base_webhook import BaseWebhook
     from source_airtable.schema.table_schema import TableSchema
 
 BASES = [a_base("appA", "A"), a_base("appB", "B")]
@@ -198,6 +202,74 @@ def test_requests() -> None:
         ReadRequest(settings, {"of": "A2"}),
         ReadRequest(settings, {}),
     ]
+
+
+POSITION = {"id": "achA", "cursor": 4, "read_at": "2026-11-18T10:00:00.000Z"}
+
+
+def webhooks_of(plan: SyncPlan) -> Mapping[BaseId, BaseWebhook]:
+    """What the incremental streams of a plan learn from, which is the same for all of them."""
+    incremental = [one.request for one in plan.streams if one.request.incremental]
+    assert all(one.webhooks is incremental[0].webhooks for one in incremental)
+    return incremental[0].webhooks
+
+
+def noted(webhook: BaseWebhook) -> list[int]:
+    """The cursors that a webhook is read from."""
+    return [position.cursor for position in webhook._saved]  # noqa: SLF001 - what it notes
+
+
+def test_webhooks() -> None:
+    """Each base has one webhook for all incremental streams, which knows where each goes on."""
+    states = [
+        a_state("A1", version=2, webhook=POSITION),
+        a_state("A2", version=2, webhook={**POSITION, "cursor": 2}),
+        a_state("B1", version=2, webhook="odd"),
+        a_state(
+            "records", version=2, tables={"appB/tblB2": {"webhook": {**POSITION, "cursor": 7}}}
+        ),
+    ]
+    streams = [of_table("A", 1), of_table("A", 2), of_table("B", 1), of_account("records")]
+    client = a_client()
+
+    plan = plan_of(
+        *(a_configured_stream(one, SyncMode.incremental) for one in streams),
+        client=client,
+        states=states,
+        incremental={"method": "webhooks"},
+    )
+
+    webhooks = webhooks_of(plan)
+    assert {base: noted(webhook) for base, webhook in webhooks.items()} == {
+        "appA": [4, 2],
+        "appB": [7],
+    }
+    assert {call.split()[0] for call in client.calls} == {"bases", "schema"}
+
+
+def test_webhooks_of_incremental_streams() -> None:
+    """A full refresh needs no webhook, and neither does another base."""
+    full = a_configured_stream(of_table("B", 1))
+    incremental = a_configured_stream(of_table("A", 1), SyncMode.incremental)
+
+    plan = plan_of(full, incremental, incremental={"method": "webhooks"})
+
+    assert set(webhooks_of(plan)) == {"appA"}
+    assert plan.streams[0].request == ReadRequest()
+
+
+@pytest.mark.parametrize("method", ["last_modified", "created_time"])
+def test_no_webhooks(method: str) -> None:
+    """Other methods need no webhook, even with a state that knows one."""
+    incremental = a_configured_stream(of_table("A", 1), SyncMode.incremental)
+
+    plan = plan_of(
+        incremental,
+        states=[a_state("A1", version=2, webhook=POSITION)],
+        incremental={"method": method},
+    )
+
+    assert webhooks_of(plan) == {}
 
 
 def test_stream_without_a_table() -> None:
