@@ -539,6 +539,7 @@ DEEDS: Final = (
     *("create", "create_blank", "edit", "edit", "delete", "restore", "create_again"),
     *("comment", "comment", "edit_comment", "delete_comment"),
 )
+DEEDS_AT_FILTER: Final = ("edit", "edit", "edit", "create", "delete", "restore", "comment")
 DEEDS_IN_SYNC: Final = (*DEEDS, "drop_field")
 FAULTS: Final[dict[str, Json]] = {
     "500": {"action": "status", "status": 500, "times": 3},
@@ -739,20 +740,29 @@ class Syncing(RuleBasedStateMachine):
 
     @rule(
         first=st.sampled_from([*FILTERS, *TABLES]),
-        wanted=st.sampled_from([*FILTERS]),
-        deeds=st.lists(st.tuples(st.sampled_from(DEEDS), picks), min_size=1, max_size=4),
+        wanted=st.sampled_from(["done", "done", *FILTERS]),
+        edits_all=st.booleans(),
+        deeds=st.lists(st.tuples(st.sampled_from(DEEDS_AT_FILTER), picks), min_size=1, max_size=4),
         change=st.sampled_from([None, "rename_choice", "edit_formula"]),
     )
     def tell_of_a_filter(
-        self, first: str, wanted: str, deeds: list[tuple[str, int]], change: str | None
+        self,
+        *,
+        first: str,
+        wanted: str,
+        edits_all: bool,
+        deeds: list[tuple[str, int]],
+        change: str | None,
     ) -> None:
         """Filter a table anew, and have records enter and leave."""
+        table = FILTERS[wanted].table
         self.filter_table(first)
         self.run_sync(Circumstances())
         self.filter_table(wanted)
         self.check_settled()
-        for deed, pick in deeds:
-            self.do(deed, FILTERS[wanted].table, pick)
+        edits = [("edit", pick) for pick in range(len(self.people.records[table]) * edits_all)]
+        for deed, pick in (*edits, *deeds):
+            self.do(deed, table, pick)
         if change:
             self.change_schema(change, LOG, 0)
         self.admin.advance_clock(1)

@@ -538,6 +538,29 @@ def test_filter_rejected(simulator: SimulatorThread, caller: Caller) -> None:
     assert caller.get(BASE, TABLE).status_code == 200
 
 
+def test_refused_function(simulator: SimulatorThread, caller: Caller) -> None:
+    """A filter that calls a refused function is rejected with 422; another one is not."""
+    simulator.admin.configure(refused_function="RECORD_ID")
+
+    assert caller.get(BASE, TABLE, filterByFormula="RECORD_ID()='x'").status_code == 422
+    assert caller.get(BASE, TABLE, filterByFormula="TRUE()").status_code == 200
+
+
+def test_view_with_a_filter(simulator: SimulatorThread, caller: Caller) -> None:
+    """A view's records follow its filter, which the schema hides and no setting refuses."""
+    view = {"id": "viwFew00000000001", "name": "Few", "type": "grid", "filter": "Name='moved'"}
+    simulator.simulator.account.base(BASE).table(TABLE).views.append(view)
+    simulator.admin.configure(filter_is_rejected=True)
+    before = caller.record_ids(BASE, TABLE, view="Few")
+    simulator.admin.edit_record(BASE, TABLE, a_record_id(7), {"Name": "moved"})
+    after = caller.record_ids(BASE, TABLE, view="Few")
+    schema = caller.get("meta", "bases", BASE, "tables").json()
+    shown = [one for table in schema["tables"] for one in table["views"] if one["name"] == "Few"]
+
+    assert (before, after) == ([], [a_record_id(7)])
+    assert shown == [{"id": "viwFew00000000001", "name": "Few", "type": "grid"}]
+
+
 def test_reading_that_is_none(simulator: SimulatorThread) -> None:
     """A setting of two readings takes no third."""
     with pytest.raises(CommandRefusedError, match="blank_comparison is one of"):
