@@ -196,11 +196,10 @@ class BaseWebhook:
             read = self._read_payloads(webhook.webhook_id, following, now)
             read.why_incomplete = "Airtable does not give the payloads since the last sync"
         LOGGER.info(
-            "Base %s: read the webhook %s, payloads %d to %d.",
+            "Base %s: the webhook %s has reported %d changes.",
             self._base_name,
             webhook.webhook_id,
-            start,
-            read.position.cursor - 1,
+            read.position.cursor - read.complete_from,
         )
         return read
 

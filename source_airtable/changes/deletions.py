@@ -51,7 +51,7 @@ class DeletionTracker:
         self._label = label
         self._every = timedelta(hours=settings.deletion_sweep_hours)
         self._has_webhook = settings.method == "webhooks"
-        self._read_to = saved.read_to if saved else None
+        self._webhook = saved.webhook if saved else None
         self._known = saved.known_ids if saved else None
         self._emitted = RecordIdSet()
         self._gone: list[str] = []
@@ -156,8 +156,8 @@ class DeletionTracker:
             return False  # there is nothing to compare with
         if self._has_webhook:
             # A sync that nobody asked for deletions read the webhook and dropped them.
-            last, read_to = self.last_sweep, self._read_to
-            return self.has_missed_some or last is None or read_to is None or last < read_to
+            last, webhook = self.last_sweep, self._webhook
+            return self.has_missed_some or last is None or not webhook or last < webhook.read_at
         return is_over(self._every, self.last_sweep, now)
 
     @staticmethod

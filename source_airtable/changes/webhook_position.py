@@ -36,7 +36,7 @@ def parse_position(saved: object) -> WebhookPosition:
     if not isinstance(saved, Mapping):
         raise TypeError("a position is an object")
     webhook_id, cursor = saved.get("id"), saved.get("cursor")
-    if not isinstance(webhook_id, str) or not isinstance(cursor, int):
+    if not isinstance(webhook_id, str) or type(cursor) is not int or cursor < 1:
         raise TypeError("a position has an id and a number")
     return WebhookPosition(webhook_id, cursor, parse_utc_text(saved.get("read_at")))
 

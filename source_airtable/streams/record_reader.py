@@ -261,7 +261,7 @@ class IncrementalRecordReader(RecordReader):
         # The next sync may have to do without the webhook: then it reads from this moment on.
         read_to = min(now, self._webhook.position.read_at) if self._webhook else now
         if tracker is not None and self._webhook is not None and self._tells_deletions:
-            tracker.note_known_to(read_to)
+            tracker.note_known_to(self._webhook.position.read_at)
         state = SyncState(
             method=self._settings.method,
             read_to=read_to,

@@ -127,7 +127,7 @@ def test_shared_webhook(caplog: pytest.LogCaptureFixture) -> None:
     assert outcome.position == a_position(6, read_at=NOW)
     assert outcome.why_unknown(a_position(4)) is None
     assert outcome.changes_of(TABLE, a_position(4)) == TableChanges(("rec4", "rec5"))
-    assert caplog.messages == ["Base Sales CRM: read the webhook achA, payloads 4 to 5."]
+    assert caplog.messages == ["Base Sales CRM: the webhook achA has reported 2 changes."]
 
 
 def test_idle_webhook() -> None:
