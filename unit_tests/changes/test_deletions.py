@@ -11,6 +11,7 @@ from source_airtable.changes import deletions
 from source_airtable.changes.deletions import DeletionTracker
 from source_airtable.changes.record_ids import RecordIdSet
 from source_airtable.changes.state import SyncState, parse_state
+from source_airtable.changes.webhook_position import WebhookPosition
 from source_airtable.config import IncrementalSettings
 from unit_tests.state_samples import a_state_sample
 
@@ -324,7 +325,13 @@ WEBHOOKS = IncrementalSettings(method="webhooks", detect_deletions=True)
 
 def a_read_state(*known_ids: str, sweep: datetime | None = NOW) -> SyncState:
     """A state of a sync that read the webhook now, with deletions known up to some moment."""
-    return SyncState("webhooks", NOW, last_sweep=sweep, known_ids=RecordIdSet(known_ids))
+    return SyncState(
+        "webhooks",
+        NOW,
+        last_sweep=sweep,
+        known_ids=RecordIdSet(known_ids),
+        webhook=WebhookPosition("achA", 4, NOW),
+    )
 
 
 def test_records_that_a_webhook_names() -> None:
@@ -381,7 +388,7 @@ def test_disputed_list_beside_a_webhook() -> None:
         pytest.param(a_read_state("recA", sweep=NOW - HOUR), False, True, id="some not told"),
         pytest.param(a_read_state("recA"), True, True, id="gap"),
         pytest.param(a_read_state("recA", sweep=None), False, True, id="no sweep yet"),
-        pytest.param(SyncState("webhooks", last_sweep=NOW), False, True, id="no moment"),
+        pytest.param(SyncState("webhooks", last_sweep=NOW), False, True, id="no webhook"),
         pytest.param(None, False, True, id="no state"),
         pytest.param(
             SyncState("webhooks", NOW, untracked_records=300_000), True, False, id="too many"
