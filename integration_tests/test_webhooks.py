@@ -290,6 +290,17 @@ def test_answer_that_is_lost(simulator: SimulatorProcess) -> None:
     assert len(rows(run)) == 300
 
 
+def test_webhook_that_cannot_be_made(simulator: SimulatorProcess) -> None:
+    """The sync fails where nobody knows whether a webhook was made, and says of which base."""
+    syncs = Syncs(simulator, a_plain_base())
+    syncs.admin.plan_fault("create_webhook", "status", status=503)
+    run = syncs.sync(exit_code=1)
+
+    assert run.failures[0]["failure_type"] == "transient_error"
+    assert syncs.place[0] in run.failures[0]["message"]
+    assert syncs.calls["create_webhook"] == 1
+
+
 # When nobody knows what changed.
 
 

@@ -101,7 +101,7 @@ class BaseWebhook:
     """Reads the webhook of a base once in a sync, for all its streams. Threads may share it."""
 
     def __init__(self, client: AirtableClient, table: TableSchema) -> None:
-        self._base_name = table.base_name
+        self._base_id, self._base_name = table.base_id, table.base_name
         self._webhooks = BaseWebhooks(client, table.base_id)
         self._saved: list[WebhookPosition] = []
         self._lock = threading.Lock()
@@ -252,7 +252,7 @@ class BaseWebhook:
         made = [one for one in self._webhooks.list_webhooks() if one.webhook_id not in known]
         read = self._read_first(made, now)
         if read is None:
-            raise AirtableUnavailableError(answer="no webhook could be made")
+            raise AirtableUnavailableError(answer="no webhook could be made", base=self._base_id)
         return read
 
     def _refresh(self, webhook: Webhook, now: datetime) -> None:
