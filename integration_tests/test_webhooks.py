@@ -390,6 +390,20 @@ def test_deletions_that_nobody_knows(simulator: SimulatorProcess, status: int) -
     assert "between 2026-11-18T10:00:00.000Z and 2026-11-18T11:00:00.000Z" in warning
 
 
+@pytest.mark.parametrize("error_type", ["INVALID_OFFSET_VALUE", "UNKNOWN_FIELD_NAME"])
+def test_refusal_in_the_words_of_records(simulator: SimulatorProcess, error_type: str) -> None:
+    """A webhook that refuses a cursor as a list of records refuses an offset costs a full read."""
+    syncs = synced(simulator, a_plain_base())
+    body = {"error": {"type": error_type}}
+    syncs.admin.plan_fault("list_webhook_payloads", "status", status=422, body=body)
+    gone, edited = syncs.delete(3), syncs.edit(7)
+    run = syncs.sync()
+
+    assert "does not give the payloads" in reasons(run)[0]
+    assert tombstones(run) == gone
+    assert edited <= rows(run)
+
+
 def test_more_records_than_a_scan_reads(simulator: SimulatorProcess) -> None:
     """Where the ids cost more than a scan, the table is read in full, and deletions count."""
     syncs = synced(simulator, a_plain_base(records=101))
