@@ -291,6 +291,17 @@ def test_answer_that_is_lost(simulator: SimulatorProcess) -> None:
     assert len(rows(run)) == 300
 
 
+def test_webhook_that_cannot_be_made(simulator: SimulatorProcess) -> None:
+    """The sync fails where nobody knows whether a webhook was made, and says of which base."""
+    syncs = Syncs(simulator, a_plain_base())
+    syncs.admin.plan_fault("create_webhook", "status", status=503)
+    run = syncs.sync(exit_code=1)
+
+    assert run.failures[0]["failure_type"] == "transient_error"
+    assert syncs.place[0] in run.failures[0]["message"]
+    assert syncs.calls["create_webhook"] == 1
+
+
 # When nobody knows what changed.
 
 
@@ -392,6 +403,20 @@ def test_deletions_that_nobody_knows(simulator: SimulatorProcess, status: int) -
 
     (warning,) = (line for line in run.warnings if "stay in the destination" in line)
     assert "between 2026-11-18T10:00:00.000Z and 2026-11-18T11:00:00.000Z" in warning
+
+
+@pytest.mark.parametrize("error_type", ["INVALID_OFFSET_VALUE", "UNKNOWN_FIELD_NAME"])
+def test_refusal_in_the_words_of_records(simulator: SimulatorProcess, error_type: str) -> None:
+    """A webhook that refuses a cursor as a list of records refuses an offset costs a full read."""
+    syncs = synced(simulator, a_plain_base())
+    body = {"error": {"type": error_type}}
+    syncs.admin.plan_fault("list_webhook_payloads", "status", status=422, body=body)
+    gone, edited = syncs.delete(3), syncs.edit(7)
+    run = syncs.sync()
+
+    assert "does not give the payloads" in reasons(run)[0]
+    assert tombstones(run) == gone
+    assert edited <= rows(run)
 
 
 def test_more_records_than_a_scan_reads(simulator: SimulatorProcess) -> None:

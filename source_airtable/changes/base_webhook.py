@@ -31,6 +31,8 @@ from source_airtable.errors import (
     AirtableError,
     AirtableUnavailableError,
     ContractError,
+    OffsetExpiredError,
+    SchemaChangedError,
 )
 
 if TYPE_CHECKING:
@@ -50,6 +52,9 @@ REFRESH_BEFORE_END = timedelta(days=3)
 MOST_UNREAD_PAYLOADS = 5_000
 """From here on, reading the tables takes less time than listing the payloads."""
 _MOST_PAGES = 2 * MOST_UNREAD_PAYLOADS // MOST_PAYLOADS_OF_A_PAGE
+
+_ODD_ANSWERS = (ContractError, OffsetExpiredError, SchemaChangedError)
+"""Refusals that mean something of a list of records mean nothing of a webhook."""
 
 
 CREATOR = "create"
@@ -101,7 +106,7 @@ class BaseWebhook:
     """Reads the webhook of a base once in a sync, for all its streams. Threads may share it."""
 
     def __init__(self, client: AirtableClient, table: TableSchema) -> None:
-        self._base_name = table.base_name
+        self._base_id, self._base_name = table.base_id, table.base_name
         self._webhooks = BaseWebhooks(client, table.base_id)
         self._saved: list[WebhookPosition] = []
         self._lock = threading.Lock()
@@ -156,7 +161,7 @@ class BaseWebhook:
             return ask_again(self._webhooks.list_webhooks)
         except AccessDeniedError:
             raise NoWebhookError(f"the token lacks the scope {WEBHOOKS_SCOPE}") from None
-        except ContractError as odd:
+        except _ODD_ANSWERS as odd:
             raise NoWebhookError(odd.message) from None
 
     def _read_first(self, listed: list[Webhook], now: datetime) -> ReadWebhook | None:
@@ -166,7 +171,7 @@ class BaseWebhook:
         for webhook in sorted(fitting, key=lambda one: -used[one.webhook_id]):
             try:
                 read = self._read_from_positions(webhook, now)
-            except (AccessDeniedError, ContractError, WebhookFailedError):  # noqa: PERF203 - few turns, each with calls
+            except (AccessDeniedError, *_ODD_ANSWERS, WebhookFailedError):  # noqa: PERF203 - few turns, each with calls
                 LOGGER.warning(
                     "Base %s: the webhook %s cannot be read any more.",
                     self._base_name,
@@ -191,7 +196,7 @@ class BaseWebhook:
         start = min([*known, following]) if known else max(1, following - 1)
         try:
             read = self._read_payloads(webhook.webhook_id, start, now)
-        except ContractError as odd:
+        except _ODD_ANSWERS as odd:
             LOGGER.warning("Base %s: payloads of its webhook: %s", self._base_name, odd.message)
             read = self._read_payloads(webhook.webhook_id, following, now)
             read.why_incomplete = "Airtable does not give the payloads since the last sync"
@@ -230,7 +235,7 @@ class BaseWebhook:
             raise NoWebhookError(NO_ROLE) from None
         except AirtableUnavailableError:
             return self._find_made(listed, now)
-        except ContractError as refused:
+        except _ODD_ANSWERS as refused:
             if has_no_place(refused):
                 raise NoWebhookError(NO_PLACE) from None
             raise NoWebhookError(refused.message) from None
@@ -251,7 +256,7 @@ class BaseWebhook:
         made = [one for one in self._list() if one.webhook_id not in known]
         read = self._read_first(made, now)
         if read is None:
-            raise AirtableUnavailableError(answer="no webhook could be made")
+            raise AirtableUnavailableError(answer="no webhook could be made", base=self._base_id)
         return read
 
     def _refresh(self, webhook: Webhook, now: datetime) -> None:
