@@ -178,6 +178,7 @@ class IncrementalRecordReader(RecordReader):
         )
         self._plan = plan_read(self._saved, facts, self._settings)
         super().start(self._plan.as_of)
+        self._warn_of_unknown_leavers()
         need = self._plan.need
         if self._webhook is not None:
             self._destroyed = set(self._webhook.changes.destroyed)
@@ -392,6 +393,17 @@ class IncrementalRecordReader(RecordReader):
                     to_utc_text(webhook.position.read_at),
                 )
         return tracker
+
+    def _warn_of_unknown_leavers(self) -> None:
+        """Warn where nobody knows which records another filter leaves out."""
+        state = self._saved.state
+        if self._plan.has_other_filter and self._tells_deletions and state and not state.known_ids:
+            LOGGER.warning(
+                "Stream %s: records that the table's filter leaves out now stay in the "
+                "destination, because the state does not hold the ids of the table's records. "
+                "Clear the stream in Airbyte to be rid of them.",
+                self.label,
+            )
 
     def _without_repeated(self, page: Page) -> Page:
         """Leave out what the last sync has emitted, and note what the next one would repeat."""
