@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
 from integration_tests.airtable_simulator import SimulatorThread
 from integration_tests.airtable_simulator.clock import parse_time
@@ -35,6 +35,18 @@ from integration_tests.in_process import (
     key_of,
     nothing_waits,
 )
+from integration_tests.webhook_rules import (
+    BASE,
+    EDITS,
+    LOG,
+    TALLY,
+    TASKS,
+    ActingAdmin,
+    WebhookRules,
+    faults_at_webhooks,
+    openings,
+    state_of,
+)
 from unit_tests.conforming import nonconformities
 
 if TYPE_CHECKING:
@@ -47,14 +59,9 @@ if TYPE_CHECKING:
 EXAMPLES: Final = int(os.environ.get("INCREMENTAL_EXAMPLES", "40"))
 STEPS: Final = int(os.environ.get("INCREMENTAL_STEPS", "16"))
 SHRINKS: Final = os.environ.get("INCREMENTAL_SHRINKS", "1") == "1"
-TALLY: Final[Counter[str]] = Counter()
-"""Examples, steps and syncs of this run."""
 
 STARTED_AT: Final = "2026-11-01T00:00:00.000Z"
-BASE: Final = make_id("app", "stateful")
 OTHER: Final = make_id("app", "stateful", "other")
-LOG: Final = make_id("tbl", "stateful", "log")
-TASKS: Final = make_id("tbl", "stateful", "tasks")
 TABLES: Final = (LOG, TASKS)
 HOURS: Final = (0, 1, 24)
 PAUSES: Final = (0, 1, 2, 29, 59, 60, 61, 600, 3_599, 3_600, 3_601, 43_200, 86_400, 172_800)
@@ -93,7 +100,7 @@ class People:
 
     def __init__(self, simulator: SimulatorThread) -> None:
         """Build the base anew, with a few records."""
-        self.admin = simulator.admin
+        self.admin = ActingAdmin(simulator.url)
         self.simulator = simulator.simulator
         self.deeds = count(1)
         self.deed = 0
@@ -109,6 +116,8 @@ class People:
         self.kinds = {make_id("sel", "stateful", number): f"kind {number}" for number in range(2)}
         self.factor = 2
         self.loose_is_text = False
+        self.lost = 0
+        """How often the field's cells have changed with its type."""
         self.extra: list[Json] = []
         self.dropped: list[Json] = []
         """Fields that were deleted, and can be restored."""
@@ -117,7 +126,7 @@ class People:
         self.uncommented: dict[str, int] = {}
         """When a comment was last deleted, by record."""
         # So that an account is left while the base is hidden.
-        other = a_base("Other", a_table("Empty", records=0), id=OTHER)
+        other = a_base("Other", a_table("Empty", records=0), id=OTHER, permissionLevel="create")
         self.admin.load({"bases": [self._base(), other]})
         for _ in range(3):
             self.create(LOG, 0)
@@ -141,6 +150,15 @@ class People:
             if self.edits_show:
                 self.unseen[table].pop(record_id, None)
             self._follow_links(table)
+
+    def edit_all(self, table: str) -> None:
+        """Change all records of a table by one action."""
+        ids = self.records[table]
+        cells = {one: self._user_cells(table, one, at) for at, one in enumerate(ids)}
+        self.admin.edit_records(BASE, table, cells)
+        if self.edits_show:
+            self.unseen[table].clear()
+        self._follow_links(table)
 
     def delete(self, table: str, pick: int) -> None:
         """Put a record into the trash."""
@@ -252,6 +270,12 @@ class People:
         self.admin.retype_field(BASE, LOG, _id("Loose"), new_type, options)
         self._recompute(LOG)
 
+    def lose_loose_cells(self) -> None:
+        """Have a change of a field's type, to and fro, change its cells without an edit."""
+        self.lost += 1
+        self._recompute(LOG)
+        self.unseen[LOG] |= dict.fromkeys(self.records[LOG], self._note())
+
     def rename_field(self) -> None:
         """Rename a field."""
         self.admin.rename_field(BASE, LOG, _id("Loose"), f"Loose {self._note()}")
@@ -279,6 +303,7 @@ class People:
         if self.extra:
             gone = self.extra.pop(pick % len(self.extra))
             self.admin.delete_field(BASE, gone["table"], gone["id"])
+            self._note()
             self.dropped.append(gone)
 
     def _base(self) -> Json:
@@ -392,7 +417,8 @@ class People:
         return {_id(f"Version {table}"): version, **cells, **self._computed(table, record_id)}
 
     def _loose(self, version: int) -> Any:  # noqa: ANN401 - a cell
-        return f"{version} pieces" if self.loose_is_text else version
+        number = version + self.lost
+        return f"{number} pieces" if self.loose_is_text else number
 
     def _computed(self, table: str, record_id: str) -> Json:
         version = self.versions[table][record_id]
@@ -423,8 +449,10 @@ class People:
         for record_id in self.records[TASKS]:
             links = self.links[record_id] = [one for one in self.links[record_id] if one in there]
             cells = {_id("Link"): links, **self._computed(TASKS, record_id)}
-            if any((shown[record_id].get(key) or 0) != (cell or 0) for key, cell in cells.items()):
-                self.admin.edit_record(BASE, TASKS, record_id, cells, is_user_edit=False)
+            known = shown[record_id]
+            new = {key: cell for key, cell in cells.items() if (known.get(key) or 0) != (cell or 0)}
+            if new:
+                self.admin.edit_record(BASE, TASKS, record_id, new, is_user_edit=False)
                 self.unseen[TASKS][record_id] = self._note()
 
     def _change_kinds(self) -> None:
@@ -434,7 +462,7 @@ class People:
         self.admin.change_field(BASE, LOG, _id("Kind"), options=_choices(self.kinds))
         for shown in self.admin.dump(BASE, LOG):
             name = shown["fields"].get(_id("Kind"))
-            if name is not None and new_names[name] != name:
+            if new_names.get(name, name) != name:
                 cells = {_id("Kind"): new_names[name]}
                 self.admin.edit_record(BASE, LOG, shown["id"], cells, is_user_edit=False)
 
@@ -461,6 +489,12 @@ class Circumstances:
     """While the sync runs: at which page of which table somebody does what, and to which record."""
     deeds_at_list: tuple[tuple[str, str, int], ...] = ()
     """What somebody does before comments are listed for the first time."""
+    deeds_at_payloads: tuple[tuple[str, str, int], ...] = ()
+    """What somebody does before payloads are listed for the first time."""
+    webhook_fault: tuple[str, str] | None = None
+    """The call to a webhook that fails, and how."""
+    shown_late: bool = False
+    """Whether records are looked up before Airtable shows all of them."""
 
 
 DEEDS: Final = (
@@ -507,6 +541,11 @@ circumstances = st.builds(
     deeds_at_list=st.lists(
         st.tuples(st.sampled_from(["comment", "delete_comment"]), table_ids, picks), max_size=2
     ).map(tuple),
+    deeds_at_payloads=st.lists(st.tuples(st.sampled_from(DEEDS), table_ids, picks), max_size=2).map(
+        tuple
+    ),
+    webhook_fault=faults_at_webhooks,
+    shown_late=st.booleans(),
 )
 
 
@@ -533,10 +572,15 @@ class Kept:
     tracked: set[str] | None = None
     """The records of which a state says that the destination has them; None before any does."""
     tracked_since: int = 0
+    excused: set[str] = field(default_factory=set)
+    """Records whose deletion nobody can know of."""
 
 
-class Syncing(RuleBasedStateMachine):
+class Syncing(WebhookRules):
     """People at a base, Airtable's moods, and syncs."""
+
+    new_circumstances = Circumstances
+    new_kept = Kept
 
     def __init__(self, simulator: SimulatorThread, own_clock: OwnClock) -> None:
         """Begin with a small base and an empty destination."""
@@ -560,7 +604,9 @@ class Syncing(RuleBasedStateMachine):
         """Whether no check has failed, so that the end is worth looking at."""
 
     @initialize(
-        method=st.sampled_from(["last_modified", "last_modified", "created_time"]),
+        method=st.sampled_from(
+            [*(["webhooks"] * 5), "last_modified", "last_modified", "created_time"]
+        ),
         lookback_minutes=st.sampled_from([1, 2, 60]),
         full_rescan_hours=st.sampled_from(HOURS),
         detect_deletions=st.booleans(),
@@ -568,22 +614,29 @@ class Syncing(RuleBasedStateMachine):
         deselected=selections,
         stream_names=st.sampled_from(["names", "ids"]),
         on_missing_table=st.sampled_from(["fail", "skip"]),
-        blank_modified_time=st.sampled_from(["blank", "error"]),
-        blank_comparison=st.sampled_from(["false", "error"]),
+        blanks=st.fixed_dictionaries(
+            {
+                "blank_modified_time": st.sampled_from(["blank", "error"]),
+                "blank_comparison": st.sampled_from(["false", "error"]),
+            }
+        ),
+        opening=openings,
     )
     def begin(
         self,
         *,
+        opening: Json,
         deselected: set[str],
         stream_names: str,
         on_missing_table: str,
-        blank_modified_time: str,
-        blank_comparison: str,
+        blanks: Json,
         **incremental: Any,  # noqa: ANN401 - settings
     ) -> None:
         """Draw the settings, and what Airtable makes of blank times."""
         self.options = incremental
-        self.people.edits_show = incremental["method"] == "last_modified"
+        self.method_of_edits = incremental["method"] if incremental["method"] in EDITS else EDITS[0]
+        self.people.edits_show = incremental["method"] in EDITS
+        self.begin_webhooks(opening)
         self.deselected = deselected
         self.connector = InProcess(
             {
@@ -594,9 +647,7 @@ class Syncing(RuleBasedStateMachine):
                 "incremental": incremental,
             }
         )
-        self.admin.configure(
-            blank_modified_time=blank_modified_time, blank_comparison=blank_comparison
-        )
+        self.admin.configure(**blanks)
         self.refresh_catalog()
 
     # What people do between syncs.
@@ -635,14 +686,18 @@ class Syncing(RuleBasedStateMachine):
         TALLY["steps"] += 1
         self.admin.advance_clock(seconds)
 
-    @rule(toggle=st.sampled_from(["method", "detect_deletions"]))
+    @rule(toggle=st.sampled_from(["method", "webhooks", "detect_deletions"]))
     def set_up_anew(self, toggle: str) -> None:
         """Change how changes are found, or whether deletions are."""
         TALLY["steps"] += 1
+        is_edited = self.options["method"] in EDITS
         if toggle == "method":
             self.people.edits_show = False
-            is_edited = self.options["method"] == "last_modified"
-            self.options["method"] = "created_time" if is_edited else "last_modified"
+            self.options["method"] = "created_time" if is_edited else self.method_of_edits
+        elif toggle == "webhooks":
+            self.method_of_edits = EDITS[1 - EDITS.index(self.method_of_edits)]
+            if is_edited:
+                self.options["method"] = self.method_of_edits
         else:
             self.options["detect_deletions"] = not self.options["detect_deletions"]
 
@@ -696,8 +751,9 @@ class Syncing(RuleBasedStateMachine):
         self.is_sound = False
         quiet = set(TABLES) - due
 
-        # What changed, and the number of comments.
-        assert dict.fromkeys(quiet, 2) == {table: calls[table] for table in quiet}
+        # What changed, where no webhook tells it, and the number of comments.
+        expected = dict.fromkeys(quiet, self.calls_at_rest)
+        assert expected == {table: calls[table] for table in quiet}
         self.is_sound = True
 
     @rule(
@@ -785,8 +841,14 @@ class Syncing(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Settle at the end."""
-        if self.is_sound and hasattr(self, "connector"):
-            self.check_settled()
+        try:
+            if self.is_sound and hasattr(self, "connector"):
+                self.check_settled()
+                self.tell_in_the_end()
+                self.change_connection()
+                self.check_settled()
+        finally:
+            self.end_webhooks()
 
     def run_sync(self, met: Circumstances) -> None:
         """Sync, take in what came, and check what every sync promises."""
@@ -811,7 +873,11 @@ class Syncing(RuleBasedStateMachine):
                         getattr(people, deed)(table, pick)
                 before.listed[record_id] = people.deed
 
-        with before_each_page(self._interfere(met)), before_each_list_of_comments(note_list):
+        with (
+            before_each_page(self._interfere(met)),
+            before_each_list_of_comments(note_list),
+            self.interfere_with_webhook(met),
+        ):
             outcome = self.connector.read(self.streams, self.destination.states)
         self._clear()
         self._check_failures(met, outcome)
@@ -828,6 +894,7 @@ class Syncing(RuleBasedStateMachine):
             elif met.commits_failed:
                 TALLY["failed streams"] += 1
                 self._commit(stream, outcome, before)
+            self.check_webhook_sync(met, stream, outcome, before)
         self.is_sound = True
 
     def refresh_catalog(self) -> None:
@@ -850,8 +917,10 @@ class Syncing(RuleBasedStateMachine):
         """Let everything be due, sync in peace, and compare the destination with the base."""
         hours = max(self.options["full_rescan_hours"], self.options["deletion_sweep_hours"], 1)
         self.admin.advance_clock(hours * 3600 + self.options["lookback_minutes"] * 60 + 3 * 3600)
+        webhooks = len(self.admin.webhooks(BASE))
         self.run_sync(Circumstances())
         self.is_sound = False
+        self.check_that_webhook_is_read(webhooks)
         for stream in self.streams:
             if stream.name == "comments":
                 self._check_all_comments()
@@ -871,9 +940,12 @@ class Syncing(RuleBasedStateMachine):
             self.admin.unshare_base(BASE)
         elif met.vanishes == "schema":
             self.admin.plan_fault("base_schema", "status", status=403, times=None)
+        elif met.vanishes == "table":
+            self.admin.delete_table(BASE, met.faulty_table)
         elif met.vanishes == "scan":
             plan("status", status=403, times=None, **where)
             self.admin.plan_fault("base_schema", "status", status=403, nth=2, times=None)
+        self.plan_webhook_fault(met)
         if met.page_size:
             plan("short_page", count=met.page_size, times=None)
         self.own_clock.ahead_seconds = met.own_skew_seconds
@@ -897,6 +969,8 @@ class Syncing(RuleBasedStateMachine):
         self.own_clock.ahead_seconds = 0
         if BASE in self.simulator.simulator.account.bases:
             self.admin.share_base(BASE)
+            for table in list(self.simulator.simulator.account.base(BASE).trash):
+                self.admin.restore_table(BASE, table)
         self.admin.configure(
             date_header="present",
             date_skew_seconds=0.0,
@@ -924,7 +998,7 @@ class Syncing(RuleBasedStateMachine):
             one.name
             for one in self.streams
             if met.fault == "dead" and met.faulty_table in self._tables_of(one)
-        }
+        } | self.may_fail_by_webhook(met)
 
         assert failed <= may_fail, outcome.failure
         assert bool(failed) == (outcome.failure is not None)
@@ -942,7 +1016,7 @@ class Syncing(RuleBasedStateMachine):
         for table in self._tables_of(stream):
             of_table = [one for one in records if self._table_in(stream, one) == table]
             moments = {one[cursor] for one in of_table}
-            floor = _state_of(saved, table).get("cursor_floor")
+            floor = state_of(saved, table).get("cursor_floor")
 
             assert len(moments) <= 1, moments
             assert floor is None or all(moment > floor for moment in moments)
@@ -971,6 +1045,10 @@ class Syncing(RuleBasedStateMachine):
         for data in outcome.records[name]:
             change = kept.tracked.discard if data.get(DELETED_AT) else kept.tracked.add
             change(key_of(name, data)[-1])
+        for table in self._tables_of(stream):
+            if not _has_ids(state_of(self.destination.states.get(name), table)):
+                # The table has too many records.
+                kept.tracked -= (self._rows(name, table) or {}).keys()
 
     def _check_complete(self, name: str, before: Before) -> None:
         """What was created or edited before a complete sync is there, at least as new."""
@@ -984,19 +1062,20 @@ class Syncing(RuleBasedStateMachine):
                 continue
             row = rows.get(record_id)
             assert row is not None, f"{record_id} is missing after a complete sync"
-            if self.options["method"] == "last_modified":
+            if self.options["method"] in EDITS:
                 found = row["fields"].get("Version", 0) if name == "records" else row["version"]
                 assert found >= version, f"{record_id} is stale after a complete sync"
 
     def _check_equal(self, stream: AirbyteStream, table: str) -> None:
-        name, sees_edits = stream.name, self.options["method"] == "last_modified"
+        name, sees_edits = stream.name, self.options["method"] in EDITS
         rows = self._rows(name, table)
         assert rows is not None
         kept = self.kept[name]
         base = {one["id"]: one for one in self.admin.dump(BASE, table)}
         is_rescanned = table == TASKS and self.options["full_rescan_hours"] and sees_edits
         unseen = set() if is_rescanned else self._hidden(name)
-        tells = self.options["detect_deletions"] and kept.tracked is not None
+        is_tracked = _has_ids(state_of(self.destination.states.get(name), table))
+        tells = self.options["detect_deletions"] and kept.tracked is not None and is_tracked
         for record_id, shown in base.items():
             since = self.people.unseen[table].get(record_id, -1)
             if record_id not in unseen or (tells and since > kept.tracked_since):
@@ -1076,7 +1155,7 @@ class Syncing(RuleBasedStateMachine):
     def _states_of(self, table: str) -> list[Json]:
         """The states that the streams of records have of a table."""
         return [
-            _state_of(self.destination.states.get(stream.name), table)
+            state_of(self.destination.states.get(stream.name), table)
             for stream in self.streams
             if stream.name != "comments" and table in self._tables_of(stream)
         ]
@@ -1084,7 +1163,7 @@ class Syncing(RuleBasedStateMachine):
     def _states_in(self, stream: AirbyteStream) -> list[Json]:
         """The states that a stream has of its tables."""
         saved = self.destination.states.get(stream.name)
-        return [_state_of(saved, table) for table in self._tables_of(stream)]
+        return [state_of(saved, table) for table in self._tables_of(stream)]
 
     def _is_due(self, state: Json) -> bool:
         """Whether a re-scan or a sweep may be due, by the state and the simulator's clock."""
@@ -1115,14 +1194,6 @@ class Syncing(RuleBasedStateMachine):
         """The table that a row is of."""
         tables = self._tables_of(stream)
         return tables[0] if len(tables) == 1 else key_of(stream.name, data)[1]
-
-
-def _state_of(saved: Json | None, table: str) -> Json:
-    """What a stream's state holds of a table."""
-    state: Json = saved or {}
-    if "tables" in state:
-        state = state["tables"].get(f"{BASE}/{table}") or {}
-    return state
 
 
 def _has_ids(state: Json) -> bool:
@@ -1167,8 +1238,10 @@ def test_destination_equals_base(simulator: SimulatorThread) -> None:
     own_clock = OwnClock(simulator)
     with nothing_waits(simulator.url) as patch:
         patch.setattr("source_airtable.changes.clock.datetime", own_clock)
-        run_state_machine_as_test(
-            partial(Syncing, simulator, own_clock),  # type: ignore[arg-type]  # any factory will do
-            settings=found,
-        )
-    print(json.dumps(TALLY))  # noqa: T201 - the figures of the run
+        try:
+            run_state_machine_as_test(
+                partial(Syncing, simulator, own_clock),  # type: ignore[arg-type]  # any factory will do
+                settings=found,
+            )
+        finally:
+            print(json.dumps(TALLY))  # noqa: T201 - the figures of the run
