@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from .errors import invalid_formula
 from .formula_dates import start_of_day
-from .formula_functions import ANY_NUMBER, PLAIN, comparisons
+from .formula_functions import ANY_NUMBER, FIND_IN_ANY_CASE, PLAIN, comparisons
 from .formula_parser import Call, FieldReference, Literal, field_names, parse_formula, syntax_error
 from .formula_values import ERROR, Moment, from_cell, is_true, parse_moment
 
@@ -97,6 +97,8 @@ class _Compiler:
         self._now = round(now * 1000)
         blank = ERROR if settings.blank_comparison == "error" else False
         self._functions = {**PLAIN, **comparisons(blank)}
+        if settings.find_ignores_case:
+            self._functions |= FIND_IN_ANY_CASE
 
     def compile(self, node: Node) -> Evaluator:
         if isinstance(node, Literal):

@@ -62,6 +62,10 @@ class Settings:
     """The status of an expired URL. Airtable answers 403 too."""
     webhooks_are_private: bool = False
     """Whether a token sees only the webhooks it created. Not known for personal access tokens."""
+    find_ignores_case: bool = False
+    """Whether FIND takes a letter's two cases for the same. Not known of Airtable."""
+    filter_latency_ms: float = 0.0
+    """More latency of a listing with a filter. Not known of Airtable."""
     filter_is_honoured: bool = True
     """False: a filter is parsed and then ignored."""
     filter_is_rejected: bool = False

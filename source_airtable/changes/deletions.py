@@ -124,14 +124,15 @@ class DeletionTracker:
             self._known.add(record_id)
         if len(self._known) <= MOST_TRACKED_RECORDS:
             return self._known
+        if self.untracked_records is None:
+            LOGGER.warning(
+                "Stream %s: deletions are not detected, because the table has %d records and the "
+                "state holds the ids of at most %d.",
+                self._label,
+                len(self._known),
+                MOST_TRACKED_RECORDS,
+            )
         self.untracked_records = len(self._known)
-        LOGGER.warning(
-            "Stream %s: deletions are not detected, because the table has %d records and the state "
-            "holds the ids of at most %d.",
-            self._label,
-            len(self._known),
-            MOST_TRACKED_RECORDS,
-        )
         return None
 
     def _is_due(self, now: datetime) -> bool:

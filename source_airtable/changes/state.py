@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from source_airtable.changes import version_1
 from source_airtable.changes.moments import parse_utc_text, to_utc_text
+from source_airtable.changes.parts import join_units, split_units
 from source_airtable.changes.record_ids import RecordIdSet, pack_ids, unpack_ids
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ class SyncState:
     """How many records the table has, where these are too many for their ids to be kept."""
     recent_ids: RecordIdSet | None = None
     """The records of the look-back, which the method `created_time` does not emit again."""
+    read_parts: tuple[str, ...] = ()
+    """The units of a table's first read that are read, where it was broken off."""
+    begun_at: datetime | None = None
+    """Airtable's clock before that read began, which becomes `read_to` when it is complete."""
 
     def to_json(self) -> dict[str, Any]:
         """Write the state; a part that is not in use has no key."""
@@ -60,6 +65,7 @@ class SyncState:
             "cursor_floor": self.cursor_floor,
             "last_full_scan": self.last_full_scan,
             "last_sweep": self.last_sweep,
+            "begun_at": self.begun_at,
         }
         written: dict[str, Any] = {"version": VERSION, "method": self.method}
         written |= {name: to_utc_text(moment) for name, moment in moments.items() if moment}
@@ -70,6 +76,8 @@ class SyncState:
             written["untracked_records"] = self.untracked_records
         if self.recent_ids:
             written["recent_ids"] = pack_ids(self.recent_ids)
+        if self.read_parts:
+            written["read_parts"] = join_units(self.read_parts)
         return written
 
 
@@ -109,6 +117,8 @@ def parse_state(saved: Mapping[str, Any]) -> SavedState:
         known_ids=parts.read("known_ids", lambda packed: unpack(_text(packed))),
         untracked_records=parts.read("untracked_records", int),
         recent_ids=parts.read("recent_ids", lambda packed: unpack(_text(packed))),
+        read_parts=parts.read("read_parts", split_units) or (),
+        begun_at=parts.read("begun_at", parse_utc_text),
     )
     return SavedState(state, "the saved state is damaged" if parts.are_damaged else None)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from source_airtable.changes.deletions import DeletionTracker
 from source_airtable.changes.moments import to_utc_text
 from source_airtable.changes.need import ChangedSince, WholeTable
+from source_airtable.changes.parts import TablePart
 from source_airtable.changes.plan import Plan, TableFacts, plan_read
 from source_airtable.changes.record_ids import RecordIdSet
 from source_airtable.changes.state import SyncState, parse_state
@@ -137,6 +138,10 @@ class IncrementalRecordReader(RecordReader):
         """The time of creation from which on they do; empty, for all, where no moment is known."""
         self._fingerprint = ""
         """What all rows of this read were made of."""
+        self._begun_at: datetime | None = None
+        """Airtable's clock before this read began, or the one that it goes on with."""
+        self._read_parts: tuple[str, ...] = ()
+        """The parts of a first read that the next sync does not read again."""
         self._was_whole = False
         self._has_emitted = False
 
@@ -149,14 +154,19 @@ class IncrementalRecordReader(RecordReader):
         facts = TableFacts(self.label, self._fingerprint, volatile, as_of)
         self._plan = plan_read(self._saved, facts, self._settings)
         super().start(self._plan.as_of)
+        need, state = self._plan.need, self._saved.state
+        self._begun_at = self._plan.begun_at or as_of
+        self.can_resume = self._begun_at is not None and self._is_first_read()
         if self._settings.method == "created_time":
-            if as_of is not None:
+            if self._begun_at is not None:
                 lookback = timedelta(minutes=self._settings.lookback_minutes)
-                self._recent_from = to_utc_text(as_of - lookback)
-            state = self._saved.state
-            if isinstance(self._plan.need, ChangedSince) and state and state.recent_ids:
+                self._recent_from = to_utc_text(self._begun_at - lookback)
+            if isinstance(need, ChangedSince) and state and state.recent_ids:
                 self._repeated = state.recent_ids
-        return self._plan.need
+        if isinstance(need, TablePart) and state:
+            self._read_parts = state.read_parts
+            self._recent = state.recent_ids or self._recent
+        return need
 
     def follow(self, table: TableSchema) -> None:
         """Compile the table anew; the next sync reads again what else changed in it."""
@@ -174,6 +184,10 @@ class IncrementalRecordReader(RecordReader):
             self._deletions.note_emitted(record["id"] for record in page.records)
         self._has_emitted = self._has_emitted or bool(rows)
         return rows
+
+    def note_read_parts(self, units: tuple[str, ...]) -> None:
+        """Note which parts of a first read the next sync does not have to read."""
+        self._read_parts = units if self.can_resume else ()
 
     def finish(self, scan: ReaderScan) -> Iterator[list[Row]]:
         """Emit the records that no sync has seen, and a tombstone for each one that is gone."""
@@ -201,7 +215,7 @@ class IncrementalRecordReader(RecordReader):
 
         Without a usable `Date`, the saved moments stay; only the cursor and the ids move on.
         """
-        saved, now, tracker = self._saved.state, self._now, self._deletions
+        saved, now, tracker = self._saved.state, self._begun_at, self._deletions
         if now is None and saved is None:
             return self.state_after_failure()
         known = tracker.known_ids() if tracker else None
@@ -211,15 +225,18 @@ class IncrementalRecordReader(RecordReader):
                 cursor_floor=self._plan.as_of,
                 known_ids=known,
                 recent_ids=self._recent_with(saved),
+                read_parts=(),
             ).to_json()
         if tracker is not None and tracker.is_disputed and self._was_whole:
+            self._read_parts = ()
             return self._state_to_read_again()
+        is_full = self._was_whole or self._plan.begun_at is not None
         last_full_scan = saved.last_full_scan if saved else None
         state = SyncState(
             method=self._settings.method,
             read_to=now,
             cursor_floor=self._plan.as_of,
-            last_full_scan=now if self._was_whole else last_full_scan,
+            last_full_scan=now if is_full else last_full_scan,
             fingerprint=self._fingerprint,
             last_sweep=tracker.last_sweep if tracker else None,
             known_ids=known,
@@ -241,15 +258,35 @@ class IncrementalRecordReader(RecordReader):
         """
         saved, tracker = self._saved.state or SyncState(), self._deletions
         fingerprint = saved.fingerprint if saved.fingerprint == self._fingerprint else ""
+        begun_at, last_sweep = None, saved.last_sweep
+        if self._read_parts:
+            # All rows of the parts were made of these columns. What a position in a feed of changes
+            # is to a method, it has to be the one of `begun_at`, too.
+            fingerprint, begun_at = self._fingerprint, self._begun_at
+            # Nothing is missing yet of what was emitted since.
+            if tracker is not None:
+                last_sweep = last_sweep or begun_at
+        known = tracker.known_ids_after_failure() if tracker else saved.known_ids
         return replace(
             saved,
             method=self._settings.method,
             read_to=None if self._plan.is_anew else saved.read_to,
             cursor_floor=self._plan.as_of,
             fingerprint=fingerprint,
-            known_ids=tracker.known_ids_after_failure() if tracker else saved.known_ids,
-            recent_ids=None,
+            last_sweep=last_sweep,
+            known_ids=known,
+            untracked_records=tracker.untracked_records if tracker else saved.untracked_records,
+            recent_ids=self._recent if self._read_parts else None,
+            read_parts=self._read_parts,
+            begun_at=begun_at,
         ).to_json()
+
+    def _is_first_read(self) -> bool:
+        """Tell whether no state lets a sync read only what changed."""
+        saved = self._saved.state
+        if isinstance(self._plan.need, TablePart) or self._plan.is_anew or saved is None:
+            return True
+        return saved.read_to is None
 
     def _recent_with(self, saved: SyncState | None) -> RecordIdSet:
         """Give the records that the saved state and this sync would repeat."""

@@ -280,7 +280,7 @@ def test_failure_outside_of_a_scan(reads: list[TableRead]) -> None:
 def test_scan_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """A mistake between two scans reaches the main thread, too."""
 
-    def no_scan(*_: object) -> None:
+    def no_scan(*_: object, **__: object) -> None:
         raise KeyError("ours")
 
     monkeypatch.setattr(workers_module, "TableScan", no_scan)
