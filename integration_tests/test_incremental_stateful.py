@@ -35,6 +35,7 @@ from integration_tests.in_process import (
     key_of,
     nothing_waits,
 )
+from source_airtable.changes.record_ids import unpack_ids
 from unit_tests.conforming import nonconformities
 
 if TYPE_CHECKING:
@@ -454,6 +455,10 @@ class Circumstances:
     fault: str | None = None
     faulty_table: str = LOG
     faulty_page: int = 1
+    reads_parts: bool = False
+    """Whether whole tables are read in parts, however small they are."""
+    killed_after: int | None = None
+    """After how many states the process is killed."""
     commits_failed: bool = False
     """Whether records and states of streams that fail stay in the destination."""
     vanishes: str | None = None
@@ -501,6 +506,8 @@ circumstances = st.builds(
     ),
     faulty_table=table_ids,
     faulty_page=st.integers(1, 3),
+    reads_parts=st.sampled_from([False, False, True]),
+    killed_after=st.sampled_from([*([None] * 8), 1, 2, 3, 6]),
     commits_failed=st.sampled_from([True, True, False]),
     vanishes=st.sampled_from([*([None] * 8), "base", "schema", "scan"]),
     deeds=st.lists(deeds, max_size=3).map(tuple),
@@ -538,13 +545,14 @@ class Kept:
 class Syncing(RuleBasedStateMachine):
     """People at a base, Airtable's moods, and syncs."""
 
-    def __init__(self, simulator: SimulatorThread, own_clock: OwnClock) -> None:
+    def __init__(self, simulator: SimulatorThread, own_clock: OwnClock, parts: Parts) -> None:
         """Begin with a small base and an empty destination."""
         super().__init__()
         TALLY["examples"] += 1
         self.simulator = simulator
         self.admin = simulator.admin
         self.own_clock = own_clock
+        self.parts = parts
         self.lock = threading.Lock()
         """Held by whoever does something while a sync runs."""
         self._clear()
@@ -568,8 +576,13 @@ class Syncing(RuleBasedStateMachine):
         deselected=selections,
         stream_names=st.sampled_from(["names", "ids"]),
         on_missing_table=st.sampled_from(["fail", "skip"]),
-        blank_modified_time=st.sampled_from(["blank", "error"]),
-        blank_comparison=st.sampled_from(["false", "error"]),
+        readings=st.fixed_dictionaries(
+            {
+                "blank_modified_time": st.sampled_from(["blank", "error"]),
+                "blank_comparison": st.sampled_from(["false", "error"]),
+                "find_ignores_case": st.booleans(),
+            }
+        ),
     )
     def begin(
         self,
@@ -577,11 +590,10 @@ class Syncing(RuleBasedStateMachine):
         deselected: set[str],
         stream_names: str,
         on_missing_table: str,
-        blank_modified_time: str,
-        blank_comparison: str,
+        readings: Json,
         **incremental: Any,  # noqa: ANN401 - settings
     ) -> None:
-        """Draw the settings, and what Airtable makes of blank times."""
+        """Draw the settings, and what Airtable makes of blank times and of cases."""
         self.options = incremental
         self.people.edits_show = incremental["method"] == "last_modified"
         self.deselected = deselected
@@ -594,9 +606,7 @@ class Syncing(RuleBasedStateMachine):
                 "incremental": incremental,
             }
         )
-        self.admin.configure(
-            blank_modified_time=blank_modified_time, blank_comparison=blank_comparison
-        )
+        self.admin.configure(**readings)
         self.refresh_catalog()
 
     # What people do between syncs.
@@ -738,7 +748,9 @@ class Syncing(RuleBasedStateMachine):
         self.check_settled()
 
     @rule(
-        story=st.sampled_from(["hidden", "talked over", "other columns", "failed half way"]),
+        story=st.sampled_from(
+            ["hidden", "talked over", "other columns", "failed half way", "killed first sync"]
+        ),
         table=table_ids,
     )
     def tell_of_trouble(self, story: str, table: str) -> None:
@@ -765,6 +777,14 @@ class Syncing(RuleBasedStateMachine):
             self.run_sync(dead)
             people.delete(LOG, 0)
             self.deselected = {"loose"}
+        elif story == "killed first sync":
+            self.destination = Destination()
+            self.kept.clear()
+            self.listed.clear()
+            self.run_sync(Circumstances(reads_parts=True, killed_after=3))
+            people.delete(table, 0)
+            people.edit(table, 0)
+            self.run_sync(Circumstances())
         elif story == "failed half way":
             past = self.options["lookback_minutes"] * 60 + LONGEST_SKEW_SECONDS
             self.run_sync(Circumstances())
@@ -812,23 +832,51 @@ class Syncing(RuleBasedStateMachine):
                 before.listed[record_id] = people.deed
 
         with before_each_page(self._interfere(met)), before_each_list_of_comments(note_list):
-            outcome = self.connector.read(self.streams, self.destination.states)
+            outcome = self.connector.read(
+                self.streams, self.destination.states, killed_after=met.killed_after
+            )
         self._clear()
-        self._check_failures(met, outcome)
+        TALLY["killed"] += outcome.is_killed
+        if not outcome.is_killed:
+            self._check_failures(met, outcome)
         for stream in self.streams:
-            name = stream.name
-            self._check_records(stream, outcome, before.states.get(name))
-            if name in outcome.complete:
-                self._commit(stream, outcome, before)
-                if name == "comments":
-                    self.listed |= before.listed
-                if met.vanishes is None:
-                    check = self._check_comments if name == "comments" else self._check_complete
-                    check(name, before)
-            elif met.commits_failed:
-                TALLY["failed streams"] += 1
-                self._commit(stream, outcome, before)
+            self._check_records(stream, outcome, before.states.get(stream.name))
+            self._take_in(stream, outcome, before, met)
         self.is_sound = True
+
+    def _take_in(
+        self, stream: AirbyteStream, outcome: Outcome, before: Before, met: Circumstances
+    ) -> None:
+        """Bring what came of a stream to the destination, and check what is promised of it."""
+        name = stream.name
+        if name in outcome.complete:
+            self._commit(stream, outcome, before)
+            if name == "comments":
+                self.listed |= before.listed
+            if met.vanishes is None:
+                check = self._check_comments if name == "comments" else self._check_complete
+                check(name, before)
+        elif met.commits_failed or outcome.is_killed:
+            TALLY["failed streams"] += 1
+            self._leave_out_unsaved(stream, outcome)
+            self._commit(stream, outcome, before)
+
+    def _leave_out_unsaved(self, stream: AirbyteStream, outcome: Outcome) -> None:
+        """Leave out what a killed sync wrote of tables that no state of it knows.
+
+        After any kill, such rows may come again with an earlier cursor, if Airtable's clock goes
+        back.
+        """
+        if not outcome.is_killed:
+            return
+        name, cursor = stream.name, cursor_of(stream.name)
+        saved = outcome.states.get(name)
+        outcome.records[name] = [
+            one
+            for one in outcome.records[name][: outcome.before_state.get(name, 0)]
+            if (one[cursor] or "")
+            <= _state_of(saved, self._table_in(stream, one)).get("cursor_floor", "")
+        ]
 
     def refresh_catalog(self) -> None:
         """Discover; streams that are gone are dropped with their tables and states."""
@@ -850,7 +898,13 @@ class Syncing(RuleBasedStateMachine):
         """Let everything be due, sync in peace, and compare the destination with the base."""
         hours = max(self.options["full_rescan_hours"], self.options["deletion_sweep_hours"], 1)
         self.admin.advance_clock(hours * 3600 + self.options["lookback_minutes"] * 60 + 3 * 3600)
+        is_resumed = any(
+            "read_parts" in state for table in TABLES for state in self._states_of(table)
+        )
         self.run_sync(Circumstances())
+        if is_resumed:
+            # The first one completes what was broken off, as of its beginning.
+            self.run_sync(Circumstances())
         self.is_sound = False
         for stream in self.streams:
             if stream.name == "comments":
@@ -877,6 +931,7 @@ class Syncing(RuleBasedStateMachine):
         if met.page_size:
             plan("short_page", count=met.page_size, times=None)
         self.own_clock.ahead_seconds = met.own_skew_seconds
+        self.parts.are_read = met.reads_parts
         self.admin.configure(
             date_header="present" if met.has_date else "absent",
             date_skew_seconds=self._skew(met),
@@ -893,6 +948,7 @@ class Syncing(RuleBasedStateMachine):
         return met.skew_seconds
 
     def _clear(self) -> None:
+        self.parts.are_read = False
         self.admin.clear_faults()
         self.own_clock.ahead_seconds = 0
         if BASE in self.simulator.simulator.account.bases:
@@ -963,18 +1019,34 @@ class Syncing(RuleBasedStateMachine):
         name = stream.name
         kept = self.kept[name]
         tells = self.options["detect_deletions"] and DELETED_AT in stream.json_schema["properties"]
-        is_first = kept.tracked is None and name in outcome.complete and name != "comments"
-        if is_first and tells and any(map(_has_ids, self._states_in(stream))):
+        states = self._states_in(stream)
+        is_saved = name in outcome.complete or any("read_parts" in state for state in states)
+        is_first = kept.tracked is None and is_saved and name != "comments"
+        if is_first and tells and any(map(_has_ids, states)):
             kept.tracked, kept.tracked_since = set(), self.people.deed
         if kept.tracked is None:
             return
         for data in outcome.records[name]:
-            change = kept.tracked.discard if data.get(DELETED_AT) else kept.tracked.add
-            change(key_of(name, data)[-1])
+            if data.get(DELETED_AT):
+                kept.tracked.discard(key_of(name, data)[-1])
+            elif name in outcome.complete or not outcome.is_killed:
+                kept.tracked.add(key_of(name, data)[-1])
+        if outcome.is_killed:
+            # What came behind a table's last state may be in the destination, and nobody knows it.
+            kept.tracked |= {
+                one for state in states if _has_ids(state) for one in unpack_ids(state["known_ids"])
+            }
 
     def _check_complete(self, name: str, before: Before) -> None:
-        """What was created or edited before a complete sync is there, at least as new."""
-        known = [(at, *one) for at in TABLES for one in before.versions[at].items()]
+        """What was created or edited before a complete sync is there, at least as new.
+
+        Where the sync went on with an earlier one, only the next sync sees what was edited between.
+        """
+        resumed = {at for at in TABLES if "read_parts" in _state_of(before.states.get(name), at)}
+        TALLY["resumed"] += len(resumed)
+        known = [
+            (at, *one) for at in TABLES if at not in resumed for one in before.versions[at].items()
+        ]
         for table, record_id, version in known:
             rows = self._rows(name, table)
             if rows is None or record_id not in self.people.versions[table]:
@@ -1129,6 +1201,22 @@ def _has_ids(state: Json) -> bool:
     return "known_ids" in state
 
 
+class Parts:
+    """Whether scans go over to parts: with small tables and quick answers, they never would."""
+
+    are_read = False
+
+    def put_in(self, patch: pytest.MonkeyPatch) -> None:
+        """Decide it here, and make parts that a few records fill."""
+        module = "source_airtable.sync.parts"
+        patch.setattr(f"{module}.PART_RECORDS", 1)
+        patch.setattr(f"{module}.RESUMED_PART_RECORDS", 1)
+        patch.setattr(
+            f"{module}.TurnToParts.is_due", lambda turn, _: self.are_read and turn.is_allowed
+        )
+        patch.setattr(f"{module}.Trial.is_decided", lambda *_: True)
+
+
 class OwnClock:
     """This machine's clock: the simulator's, unless it is told to be wrong."""
 
@@ -1164,11 +1252,12 @@ def test_destination_equals_base(simulator: SimulatorThread) -> None:
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-    own_clock = OwnClock(simulator)
+    own_clock, parts = OwnClock(simulator), Parts()
     with nothing_waits(simulator.url) as patch:
         patch.setattr("source_airtable.changes.clock.datetime", own_clock)
+        parts.put_in(patch)
         run_state_machine_as_test(
-            partial(Syncing, simulator, own_clock),  # type: ignore[arg-type]  # any factory will do
+            partial(Syncing, simulator, own_clock, parts),  # type: ignore[arg-type]  # any factory will do
             settings=found,
         )
     print(json.dumps(TALLY))  # noqa: T201 - the figures of the run
