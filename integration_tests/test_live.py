@@ -52,6 +52,7 @@ READING: Final[dict[str, Probe]] = {
     "refusal of an unknown offset": live_probes.probe_stale_offset,
     "sub-second LMT": live_probes.probe_fractions,
     "blank LMT among records": live_probes.probe_blank_times,
+    "cost of a filter, and parts of a table": live_probes.probe_parts,
 }
 WRITING: Final[dict[str, Probe]] = {
     "IS_AFTER (community thread 47358)": live_probes.probe_is_after,

@@ -105,6 +105,13 @@ class _Compiler:
             return _Constant(node.value)
         if isinstance(node, FieldReference):
             return self._compile_field(node.name)
+        characters = _wanted_last_characters(node)
+        if characters is not None:
+            if self._settings.find_ignores_case:
+                characters = characters.lower() + characters.upper()
+            # A filter of many records at once would hold up the requests that arrive meanwhile.
+            wanted = frozenset(characters)
+            return lambda record: record.id[-1] in wanted
         function = self._functions.get(node.name)
         if function is not None:
             return self._compile_plain(function, node.arguments)
@@ -246,6 +253,23 @@ class _Compiler:
             return parse_moment(value) if is_date and isinstance(value, str) else value
 
         return evaluate
+
+
+def _wanted_last_characters(node: Node) -> str | None:
+    match node:
+        case Call(
+            ">",
+            (
+                Call(
+                    "FIND",
+                    (Call("RIGHT", (Call("RECORD_ID", ()), Literal(1))), Literal(str() as one)),
+                ),
+                Literal(0),
+            ),
+        ):
+            return one
+        case _:
+            return None
 
 
 def _wanted_record_id(node: Node) -> str | None:
