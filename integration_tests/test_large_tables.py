@@ -27,7 +27,7 @@ RECORDS: Final = 4_500
 PAGES: Final = RECORDS // 100
 LOOK_SECONDS: Final = 0.05
 SETTLED_CALLS: Final = 6
-"""Three pages of one scan, the first part's first page, and what it decides."""
+"""Two pages of one scan, the first part's first page, and what it decides."""
 SLOW: Final = {"filter_latency_ms": 2_500.0}
 REFUSED: Final = {"filter_is_rejected": True}
 IGNORED: Final = {"filter_is_honoured": False}

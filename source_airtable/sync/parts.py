@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("airbyte.source_airtable")
 
-PAGES_BEFORE = 3
+PAGES_BEFORE = 2
 """Pages that one scan reads before it may go over to parts."""
 MOST_THREADS = 8
 """Parts of one table that are read at the same time."""
