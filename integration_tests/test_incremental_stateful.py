@@ -435,8 +435,8 @@ class People:
         self.admin.change_field(BASE, LOG, _id("Kind"), options=_choices(self.kinds))
         for shown in self.admin.dump(BASE, LOG):
             name = shown["fields"].get(_id("Kind"))
-            if name is not None and new_names[name] != name:
-                cells = {_id("Kind"): new_names[name]}
+            if name is not None and new_names.get(name) != name:
+                cells = {_id("Kind"): new_names.get(name)}
                 self.admin.edit_record(BASE, LOG, shown["id"], cells, is_user_edit=False)
 
 

@@ -17,6 +17,7 @@ from source_airtable.sync.parts import (
     LEAST_REMAINDER,
     MOST_THREADS,
     PAGES_BEFORE,
+    RESUMED_PAGES_BEFORE,
     RESUMED_TRIAL_PAGES,
     Occasion,
     PageFacts,
@@ -397,8 +398,9 @@ def test_setting() -> None:
 def test_read_that_can_be_resumed() -> None:
     """A first incremental sync goes over to parts, however fast the answers are."""
     turn = TurnToParts(ToyScan(can_resume=True), idle(0.0), is_allowed=True)
+    due = [turn.is_due(a_page(FAST)) for _ in range(RESUMED_PAGES_BEFORE)]
 
-    assert [turn.is_due(a_page(FAST)) for _ in range(PAGES_BEFORE)][-1]
+    assert due == [False] * (RESUMED_PAGES_BEFORE - 1) + [True]
 
 
 def test_last_page() -> None:
