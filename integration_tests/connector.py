@@ -173,6 +173,12 @@ class LiveRun:
         raise AssertionError(f"the connector ended without a {message_type}")
 
     @property
+    def record_ids_so_far(self) -> list[str]:
+        """The ids of the table's records among the messages that were read."""
+        said: list[Message] = [json.loads(line) for line in self._lines]
+        return [one["record"]["data"]["_airtable_id"] for one in said if one["type"] == "RECORD"]
+
+    @property
     def is_going_on(self) -> bool:
         """Whether the process has not ended yet."""
         return self.process.poll() is None

@@ -10,7 +10,7 @@ import json
 import logging
 import threading
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -50,6 +50,7 @@ KEYS: Final = {
     "comments": ("base_id", "table_id", "record_id", "id"),
 }
 """The primary keys of the account's streams that are read here."""
+LONGEST_WAIT_SECONDS: Final = 20.0
 LOGGER: Final = logging.getLogger("airbyte.source_airtable")
 
 
@@ -144,10 +145,13 @@ class Outcome:
     """In their order, tombstones among them."""
     states: dict[str, Json] = field(default_factory=dict)
     """Of streams that failed, too."""
+    before_state: dict[str, int] = field(default_factory=dict)
+    """How many records of a stream came before its last state."""
     complete: set[str] = field(default_factory=set)
     """Streams that were read to their end."""
     warnings: list[str] = field(default_factory=list)
     failure: str | None = None
+    is_killed: bool = False
 
 
 @dataclass
@@ -166,22 +170,49 @@ class InProcess:
             if "x-airtable" in stream.json_schema or stream.name in KEYS
         ]
 
-    def read(self, streams: list[AirbyteStream], states: Mapping[str, Json]) -> Outcome:
-        """Read streams incrementally from what the platform kept of each."""
+    def read(
+        self,
+        streams: list[AirbyteStream],
+        states: Mapping[str, Json],
+        *,
+        killed_after: int | None = None,
+    ) -> Outcome:
+        """Read streams incrementally from what the platform kept of each.
+
+        `killed_after` so many states, the platform hears nothing more.
+        """
         source = SourceAirtable()
         warnings = _Warnings()
         outcome = Outcome(warnings=warnings.sentences)
         catalog = ConfiguredAirbyteCatalog([_configure(stream) for stream in streams])
         given = [_to_message(name, state) for name, state in states.items()]
         LOGGER.addHandler(warnings)
+        states_left = killed_after
         try:
-            for message in source.read(LOGGER, self.config, catalog, given):
-                _take(outcome, message)
+            with closing(source.read(LOGGER, self.config, catalog, given)) as messages:  # type: ignore[type-var]  # a generator
+                for message in messages:
+                    _take(outcome, message)
+                    if states_left is not None and message.type is Type.STATE:
+                        states_left -= 1
+                        if not states_left:
+                            outcome.is_killed = True
+                            break
         except AirbyteTracedException as failure:
             outcome.failure = failure.message
         finally:
             LOGGER.removeHandler(warnings)
+        _wait_for_workers()
+        late = {n for n in outcome.complete if outcome.before_state[n] < len(outcome.records[n])}
+        assert not late, f"records came behind the last states of {late}"
         return outcome
+
+
+def _wait_for_workers() -> None:
+    """What a killed process would not do any more must not reach into the next sync."""
+    for thread in threading.enumerate():
+        if thread.name.startswith(("table", "part")):
+            thread.join(LONGEST_WAIT_SECONDS)
+            assert not thread.is_alive(), "a worker outlives its sync"
 
 
 def _configure(stream: AirbyteStream) -> ConfiguredAirbyteStream:
@@ -206,7 +237,6 @@ def _to_message(name: str, state: Json) -> AirbyteStateMessage:
 def _take(outcome: Outcome, message: AirbyteMessage) -> None:
     if message.type is Type.RECORD and message.record is not None:
         name = message.record.stream
-        assert name not in outcome.states, "a record came behind its stream's state"
         outcome.records[name].append(dict(message.record.data))
     elif message.type is Type.STATE and message.state is not None:
         stream = message.state.stream
@@ -214,7 +244,9 @@ def _take(outcome: Outcome, message: AirbyteMessage) -> None:
         state = stream.stream_state
         # As the platform keeps it: JSON.
         kept = json.loads(json.dumps(None if state is None else state.__dict__))
-        outcome.states[stream.stream_descriptor.name] = kept
+        name = stream.stream_descriptor.name
+        outcome.states[name] = kept
+        outcome.before_state[name] = len(outcome.records[name])
     elif message.trace is not None and message.trace.stream_status is not None:
         told = message.trace.stream_status
         if told.status is AirbyteStreamStatus.COMPLETE:

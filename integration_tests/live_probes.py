@@ -10,11 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
+from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 from pyairtable.models.schema import SingleSelectFieldSchema
 
 from integration_tests.live_base import open_table
+from source_airtable.changes.parts import UNITS, TablePart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +32,8 @@ PAUSE_SECONDS: Final = 2.0
 FIRST_MOMENT: Final = datetime(2012, 1, 1, tzinfo=timezone.utc)
 """Before Airtable's first record."""
 MILLISECOND: Final = timedelta(milliseconds=1)
+TIMED_SCANS: Final = 5
+"""How often a page is timed."""
 OK: Final = 200
 
 
@@ -176,6 +180,38 @@ def probe_blank_times(ground: Ground) -> str:
     answer = ground.read(filterByFormula=f"NOT({_modified_after(FIRST_MOMENT)})")
     blank = len(records_of(answer))
     return f"{blank}{' or more' if 'offset' in answer.json() else ''} records have a blank LMT"
+
+
+def probe_parts(ground: Ground) -> str:
+    """Whether parts are picked as the connector expects, and what a filter costs for each page."""
+    if not records_of(ground.read(pageSize=1)):
+        raise NotSettledError("the table to read has no records")
+    half = TablePart("".join(UNITS[::2]))
+    filters: list[dict[str, str]] = [{}, {"filterByFormula": half.formula}]
+    first: list[list[float]] = [[], []]
+    later: list[list[float]] = [[], []]
+    for _ in range(TIMED_SCANS):
+        for number, parameters in enumerate(filters):
+            page = ground.read(pageSize=10, **parameters)
+            ids = [one["id"] for one in records_of(page)]
+            if parameters and not all(half.holds(one) for one in ids):
+                raise NotSettledError("a part holds records of another part")
+            first[number].append(page.elapsed.total_seconds())
+            offset = page.json().get("offset")
+            if offset:
+                page = ground.read(pageSize=10, offset=offset, **parameters)
+                records_of(page)
+                later[number].append(page.elapsed.total_seconds())
+    found = [f"first pages {_compare(*first)}"]
+    found += [f"later pages {_compare(*later)}"] if all(later) else []
+    case = (
+        "both cases" if records_of(ground.read(filterByFormula="FIND('a','A')>0")) else "its case"
+    )
+    return f"with the filter of a part, {', '.join(found)}; FIND takes a letter for {case}"
+
+
+def _compare(plain: list[float], filtered: list[float]) -> str:
+    return f"take {median(filtered):.2f} s instead of {median(plain):.2f} s"
 
 
 # Probes that write.

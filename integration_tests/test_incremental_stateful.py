@@ -47,6 +47,7 @@ from integration_tests.webhook_rules import (
     openings,
     state_of,
 )
+from source_airtable.changes.record_ids import unpack_ids
 from unit_tests.conforming import nonconformities
 
 if TYPE_CHECKING:
@@ -557,6 +558,10 @@ class Circumstances:
     fault: str | None = None
     faulty_table: str = LOG
     faulty_page: int = 1
+    reads_parts: bool = False
+    """Whether whole tables are read in parts, however small they are."""
+    killed_after: int | None = None
+    """After how many states the process is killed."""
     commits_failed: bool = False
     """Whether records and states of streams that fail stay in the destination."""
     vanishes: str | None = None
@@ -611,6 +616,8 @@ circumstances = st.builds(
     ),
     faulty_table=table_ids,
     faulty_page=st.integers(1, 3),
+    reads_parts=st.sampled_from([False, False, True]),
+    killed_after=st.sampled_from([*([None] * 8), 1, 2, 3, 6]),
     commits_failed=st.sampled_from([True, True, False]),
     vanishes=st.sampled_from([*([None] * 8), "base", "schema", "scan"]),
     deeds=st.lists(deeds, max_size=3).map(tuple),
@@ -660,13 +667,14 @@ class Syncing(WebhookRules):
     new_circumstances = Circumstances
     new_kept = Kept
 
-    def __init__(self, simulator: SimulatorThread, own_clock: OwnClock) -> None:
+    def __init__(self, simulator: SimulatorThread, own_clock: OwnClock, parts: Parts) -> None:
         """Begin with a small base and an empty destination."""
         super().__init__()
         TALLY["examples"] += 1
         self.simulator = simulator
         self.admin = simulator.admin
         self.own_clock = own_clock
+        self.parts = parts
         self.lock = threading.Lock()
         """Held by whoever does something while a sync runs."""
         self._clear()
@@ -695,10 +703,11 @@ class Syncing(WebhookRules):
         deselected=selections,
         stream_names=st.sampled_from(["names", "ids"]),
         on_missing_table=st.sampled_from(["fail", "skip"]),
-        blanks=st.fixed_dictionaries(
+        readings=st.fixed_dictionaries(
             {
                 "blank_modified_time": st.sampled_from(["blank", "error"]),
                 "blank_comparison": st.sampled_from(["false", "error"]),
+                "find_ignores_case": st.booleans(),
             }
         ),
         opening=openings,
@@ -710,10 +719,10 @@ class Syncing(WebhookRules):
         deselected: set[str],
         stream_names: str,
         on_missing_table: str,
-        blanks: Json,
+        readings: Json,
         **incremental: Any,  # noqa: ANN401 - settings
     ) -> None:
-        """Draw the settings, and what Airtable makes of blank times."""
+        """Draw the settings, and what Airtable makes of blank times and of cases."""
         self.options = incremental
         self.method_of_edits = incremental["method"] if incremental["method"] in EDITS else EDITS[0]
         self.people.edits_show = incremental["method"] in EDITS
@@ -728,7 +737,7 @@ class Syncing(WebhookRules):
                 "incremental": incremental,
             }
         )
-        self.admin.configure(**blanks)
+        self.admin.configure(**readings)
         self.refresh_catalog()
 
     # What people do between syncs.
@@ -917,7 +926,9 @@ class Syncing(WebhookRules):
         self.check_settled()
 
     @rule(
-        story=st.sampled_from(["hidden", "talked over", "other columns", "failed half way"]),
+        story=st.sampled_from(
+            ["hidden", "talked over", "other columns", "failed half way", "killed first sync"]
+        ),
         table=table_ids,
     )
     def tell_of_trouble(self, story: str, table: str) -> None:
@@ -944,6 +955,11 @@ class Syncing(WebhookRules):
             self.run_sync(dead)
             people.delete(LOG, 0)
             self.deselected = {"loose"}
+        elif story == "killed first sync":
+            self.destination = Destination()
+            self.kept.clear()
+            self.listed.clear()
+            self._kill_first_sync(table)
         elif story == "failed half way":
             past = self.options["lookback_minutes"] * 60 + LONGEST_SKEW_SECONDS
             self.run_sync(Circumstances())
@@ -955,6 +971,27 @@ class Syncing(WebhookRules):
             self.run_sync(dead)
             people.delete(LOG, -3)
         self.check_settled()
+
+    def _kill_first_sync(self, table: str) -> None:
+        """Kill a first sync when half of it is saved, change its records, and go on with it.
+
+        In one of the tables, the sync that goes on has a column more.
+        """
+        people = self.people
+        past = self.options["lookback_minutes"] * 60 + LONGEST_SKEW_SECONDS + 1
+        for pick in range(4):
+            people.create(table, pick)
+        # What is lost now must not come back with the look-back.
+        self.admin.advance_clock(past)
+        self.deselected = {"doubled"} if table == LOG else set()
+        self.run_sync(Circumstances(reads_parts=True, killed_after=6))
+        self.admin.advance_clock(past)
+        people.delete(table, 0)
+        for pick in range(0, len(people.records[table]), 2):
+            people.edit(table, pick)
+        self.deselected = set()
+        self.admin.advance_clock(past)
+        self.run_sync(Circumstances())
 
     @rule()
     def settle(self) -> None:
@@ -1002,25 +1039,54 @@ class Syncing(WebhookRules):
             before_each_list_of_comments(note_list),
             self.interfere_with_webhook(met),
         ):
-            outcome = self.connector.read(self.streams, self.destination.states)
+            outcome = self.connector.read(
+                self.streams, self.destination.states, killed_after=met.killed_after
+            )
         self._clear()
-        self._check_failures(met, outcome)
+        TALLY["killed"] += outcome.is_killed
+        if not outcome.is_killed:
+            self._check_failures(met, outcome)
         for stream in self.streams:
-            name = stream.name
-            self._check_records(stream, outcome, before.states.get(name))
+            self._check_records(stream, outcome, before.states.get(stream.name))
             self._check_filters(stream, outcome, before)
-            if name in outcome.complete:
-                self._commit(stream, outcome, before)
-                if name == "comments":
-                    self.listed |= before.listed
-                if met.vanishes is None:
-                    check = self._check_comments if name == "comments" else self._check_complete
-                    check(name, before)
-            elif met.commits_failed:
-                TALLY["failed streams"] += 1
-                self._commit(stream, outcome, before)
-            self.check_webhook_sync(met, stream, outcome, before)
+            self._take_in(stream, outcome, before, met)
+            if not outcome.is_killed:
+                self.check_webhook_sync(met, stream, outcome, before)
         self.is_sound = True
+
+    def _take_in(
+        self, stream: AirbyteStream, outcome: Outcome, before: Before, met: Circumstances
+    ) -> None:
+        """Bring what came of a stream to the destination, and check what is promised of it."""
+        name = stream.name
+        if name in outcome.complete:
+            self._commit(stream, outcome, before)
+            if name == "comments":
+                self.listed |= before.listed
+            if met.vanishes is None:
+                check = self._check_comments if name == "comments" else self._check_complete
+                check(name, before)
+        elif met.commits_failed or outcome.is_killed:
+            TALLY["failed streams"] += 1
+            self._leave_out_unsaved(stream, outcome)
+            self._commit(stream, outcome, before)
+
+    def _leave_out_unsaved(self, stream: AirbyteStream, outcome: Outcome) -> None:
+        """Leave out what a killed sync wrote of tables that no state of it knows.
+
+        After any kill, such rows may come again with an earlier cursor, if Airtable's clock goes
+        back.
+        """
+        if not outcome.is_killed:
+            return
+        name, cursor = stream.name, cursor_of(stream.name)
+        saved = outcome.states.get(name)
+        outcome.records[name] = [
+            one
+            for one in outcome.records[name][: outcome.before_state.get(name, 0)]
+            if (one[cursor] or "")
+            <= state_of(saved, self._table_in(stream, one)).get("cursor_floor", "")
+        ]
 
     def refresh_catalog(self) -> None:
         """Discover; streams that are gone are dropped with their tables and states."""
@@ -1043,7 +1109,13 @@ class Syncing(WebhookRules):
         hours = max(self.options["full_rescan_hours"], self.options["deletion_sweep_hours"], 1)
         self.admin.advance_clock(hours * 3600 + self.options["lookback_minutes"] * 60 + 3 * 3600)
         webhooks = len(self.admin.webhooks(BASE))
+        is_resumed = any(
+            "read_parts" in state for table in TABLES for state in self._states_of(table)
+        )
         self.run_sync(Circumstances())
+        if is_resumed:
+            # The first one completes what was broken off, as of its beginning.
+            self.run_sync(Circumstances())
         self.is_sound = False
         self.check_that_webhook_is_read(webhooks)
         for stream in self.streams:
@@ -1077,6 +1149,7 @@ class Syncing(WebhookRules):
         # Where the user has a filter, only the connector's own may be refused.
         has_own_alone = not any(self.filters.values())
         is_rejected = met.filter == "rejected"
+        self.parts.are_read = met.reads_parts
         self.admin.configure(
             date_header="present" if met.has_date else "absent",
             date_skew_seconds=self._skew(met),
@@ -1094,6 +1167,7 @@ class Syncing(WebhookRules):
         return met.skew_seconds
 
     def _clear(self) -> None:
+        self.parts.are_read = False
         self.admin.clear_faults()
         self.own_clock.ahead_seconds = 0
         if BASE in self.simulator.simulator.account.bases:
@@ -1185,22 +1259,38 @@ class Syncing(WebhookRules):
         name = stream.name
         kept = self.kept[name]
         tells = self.options["detect_deletions"] and DELETED_AT in stream.json_schema["properties"]
-        is_first = kept.tracked is None and name in outcome.complete and name != "comments"
-        if is_first and tells and any(map(_has_ids, self._states_in(stream))):
+        states = self._states_in(stream)
+        is_saved = name in outcome.complete or any("read_parts" in state for state in states)
+        is_first = kept.tracked is None and is_saved and name != "comments"
+        if is_first and tells and any(map(_has_ids, states)):
             kept.tracked, kept.tracked_since = set(), self.people.deed
         if kept.tracked is None:
             return
         for data in outcome.records[name]:
-            change = kept.tracked.discard if data.get(DELETED_AT) else kept.tracked.add
-            change(key_of(name, data)[-1])
+            if data.get(DELETED_AT):
+                kept.tracked.discard(key_of(name, data)[-1])
+            elif name in outcome.complete or not outcome.is_killed:
+                kept.tracked.add(key_of(name, data)[-1])
+        if outcome.is_killed:
+            # What came behind a table's last state may be in the destination, and nobody knows it.
+            kept.tracked |= {
+                one for state in states if _has_ids(state) for one in unpack_ids(state["known_ids"])
+            }
         for table in self._tables_of(stream):
             if not _has_ids(state_of(self.destination.states.get(name), table)):
                 # The table has too many records.
                 kept.tracked -= (self._rows(name, table) or {}).keys()
 
     def _check_complete(self, name: str, before: Before) -> None:
-        """What was created or edited before a complete sync is there, at least as new."""
-        known = [(at, *one) for at in TABLES for one in before.versions[at].items()]
+        """What was created or edited before a complete sync is there, at least as new.
+
+        Where the sync went on with an earlier one, only the next sync sees what was edited between.
+        """
+        resumed = {at for at in TABLES if "read_parts" in state_of(before.states.get(name), at)}
+        TALLY["resumed"] += len(resumed)
+        known = [
+            (at, *one) for at in TABLES if at not in resumed for one in before.versions[at].items()
+        ]
         steady = self._steady(before)
         for table, record_id, version in known:
             rows = self._rows(name, table)
@@ -1373,6 +1463,22 @@ def _has_ids(state: Json) -> bool:
     return "known_ids" in state
 
 
+class Parts:
+    """Whether scans go over to parts: with small tables and quick answers, they never would."""
+
+    are_read = False
+
+    def put_in(self, patch: pytest.MonkeyPatch) -> None:
+        """Decide it here, and make parts that a few records fill."""
+        module = "source_airtable.sync.parts"
+        patch.setattr(f"{module}.PART_RECORDS", 1)
+        patch.setattr(f"{module}.RESUMED_PART_RECORDS", 1)
+        patch.setattr(
+            f"{module}.TurnToParts.is_due", lambda turn, _: self.are_read and turn.is_allowed
+        )
+        patch.setattr(f"{module}.Trial.is_decided", lambda *_: True)
+
+
 class OwnClock:
     """This machine's clock: the simulator's, unless it is told to be wrong."""
 
@@ -1408,12 +1514,13 @@ def test_destination_equals_base(simulator: SimulatorThread) -> None:
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-    own_clock = OwnClock(simulator)
+    own_clock, parts = OwnClock(simulator), Parts()
     with nothing_waits(simulator.url) as patch:
         patch.setattr("source_airtable.changes.clock.datetime", own_clock)
+        parts.put_in(patch)
         try:
             run_state_machine_as_test(
-                partial(Syncing, simulator, own_clock),  # type: ignore[arg-type]  # any factory will do
+                partial(Syncing, simulator, own_clock, parts),  # type: ignore[arg-type]  # any factory will do
                 settings=found,
             )
         finally:

@@ -53,6 +53,7 @@ READING: Final[dict[str, Probe]] = {
     "sub-second LMT": live_probes.probe_fractions,
     "blank LMT among records": live_probes.probe_blank_times,
     "aged cursor of a webhook": live_webhook_probes.probe_aged_cursor,
+    "cost of a filter, and parts of a table": live_probes.probe_parts,
 }
 WRITING: Final[dict[str, Probe]] = {
     "IS_AFTER (community thread 47358)": live_probes.probe_is_after,

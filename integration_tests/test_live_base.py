@@ -49,6 +49,7 @@ import pytest
 sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[1:]]))
 """
 DAY_SECONDS: Final = 86_400.0
+PARTS: Final = "cost of a filter, and parts of a table"
 FOUND: Final = {
     "status of an over-long URL": "a GET of 17,000 characters: 413 REQUEST_TOO_LARGE",
     "refusal of an unknown offset": "an unknown offset: 422 LIST_RECORDS_ITERATOR_NOT_AVAILABLE",
@@ -298,10 +299,16 @@ def test_probes(workshop: Workshop, ground: Ground) -> None:
     findings = ask_all(ground)
     refusals = findings.pop("Retry-After on 429")
     address = ADDRESS_FINDING.fullmatch(findings.pop(ADDRESS_FACT))
+    parts = findings.pop(PARTS)
 
     assert findings == FOUND
     assert address is not None
     assert 120 <= int(address[1]) <= 180
+    assert re.fullmatch(
+        r"with the filter of a part, first pages take \d\.\d\d s instead of \d\.\d\d s, "
+        r"later pages take \d\.\d\d s instead of \d\.\d\d s; FIND takes a letter for its case",
+        parts,
+    )
     assert "429 RATE_LIMIT_REACHED in errors[], Retry-After absent" in refusals
     assert workshop.truth() == before
     assert workshop.simulator.simulator.account.base(ground.base_id).webhooks == {}
@@ -320,6 +327,8 @@ def test_probes(workshop: Workshop, ground: Ground) -> None:
         ({"expired_file_status": 403}, ADDRESS_FACT, "403 a minute after"),
         ({"iterator_idle_seconds": 1e6}, "iterator lifetime", "is alive after 1200 s"),
         ({"filter_is_honoured": False}, "IS_AFTER (community thread 47358)", "_TIME() 18 records"),
+        ({"filter_is_honoured": False}, PARTS, "not settled: a part holds records of another"),
+        ({"find_ignores_case": True}, PARTS, "FIND takes a letter for both cases"),
     ],
 )
 def test_probes_of_another_airtable(
@@ -395,7 +404,7 @@ def test_probes_that_lack_what_they_need(workshop: Workshop, ground: Ground) -> 
     for fact, word in needed.items():
         assert findings[fact].startswith("not settled: "), fact
         assert word in findings[fact]
-    assert "\n  11 of 22 questions are settled." in test_live.format_findings(findings)
+    assert "\n  12 of 23 questions are settled." in test_live.format_findings(findings)
 
 
 def test_probes_of_an_empty_table(workshop: Workshop, ground: Ground) -> None:
@@ -404,7 +413,7 @@ def test_probes_of_an_empty_table(workshop: Workshop, ground: Ground) -> None:
     table.batch_delete([one["id"] for one in table.all(fields=[])])
     findings = ask_all(ground)
 
-    for fact in ("sub-second LMT", "blank LMT among records", "iterator lifetime"):
+    for fact in ("sub-second LMT", "blank LMT among records", "iterator lifetime", PARTS):
         assert findings[fact].startswith("not settled: the table to read has ")
 
 
@@ -445,8 +454,8 @@ def test_live_tests(empty_account: SimulatorThread) -> None:
     assert ended.returncode == 0, ended.stdout
     # Open are the renaming of choices, the limits, the two long waits, and what takes a second
     # token.
-    assert "14 passed, 8 skipped" in ended.stdout
-    assert "14 of 23 questions are settled." in ended.stdout
+    assert "14 passed, 9 skipped" in ended.stdout
+    assert "15 of 24 questions are settled." in ended.stdout
     assert all(fact in ended.stdout for fact in (*FOUND, *test_live.NOT_ASKED))
     assert f"https://airtable.com/{base.id}" in ended.stdout
     assert [len(table.records) for table in base.tables.values()] == [0] * 7

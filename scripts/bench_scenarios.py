@@ -105,6 +105,14 @@ TABLES_ONLY: Final = Scenario(
     settings=(("base_ids", ("Links 1", "Links 2")),),
 )
 
+# One table whose answers take so long: a scan page after page asks for one page in that time.
+LARGE_TABLE: Final = {
+    milliseconds: Scenario(
+        bases=1, tables=1, records=10_000, serving=("--latency-ms", str(milliseconds))
+    )
+    for milliseconds in (20, 300, 800)
+}
+
 # How far away Airtable is, each way; over TLS, so that a connection takes three round trips.
 DISTANCES_MS: Final = (0, 10, 40, 100)
 DISTANT: Final = {
@@ -133,6 +141,7 @@ SCENARIOS: Final = {
     ),
     "one-base": Scenario(bases=1, tables=10, records=500, serving=USUAL_LATENCY),
     "big-table": Scenario(bases=1, tables=1, records=5_000, serving=USUAL_LATENCY),
+    **{f"large-table-{ms}": scenario for ms, scenario in LARGE_TABLE.items()},
     "cpu": Scenario(bases=4, tables=5, records=10_000),
     "cpu-tls": Scenario(bases=4, tables=5, records=5_000, serving=(*LIMITS_OFF, "--tls")),
     "wide": Scenario(bases=1, tables=2, records=2_000, fields=500),

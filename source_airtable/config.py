@@ -146,6 +146,7 @@ class Config(_Settings):
     on_missing_table: Literal["fail", "skip"] = "fail"
     num_workers: int = Field(default=25, ge=2, le=40)
     requests_per_second_per_base: int = Field(default=5, ge=1, le=5)
+    read_large_tables_in_parts: Literal["auto", "never"] = "auto"
     incremental: IncrementalSettings = IncrementalSettings()
     transfer_attachment_files: bool = False
     """Whether the stream `attachment_files` is offered."""

@@ -30,6 +30,7 @@ access again.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import ClassVar
 
 from airbyte_cdk.models import FailureType
@@ -80,6 +81,11 @@ class AirtableError(AirbyteTracedException):
         details = "; ".join(f"{name}: {fact}" for fact, name in names.items())
         self.message = f"{self.cause} {self.remedy}" + (f" ({details})" if details else "")
         self.internal_message = f"{type(self).__name__}({details})"
+
+
+def is_unprocessable(refused: AirtableError) -> bool:
+    """Tell whether Airtable refuses what the request asks for, such as a filter."""
+    return refused.facts.get("status") == HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class ConfigError(AirtableError):

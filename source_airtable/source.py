@@ -166,7 +166,12 @@ class SourceAirtable(AbstractSource):
         progress = Progress(
             plan, states, may_miss_tables=may_miss_tables, record_lines=record_lines
         )
-        workers = Workers(client, queue, parsed.num_workers)
+        workers = Workers(
+            client,
+            queue,
+            parsed.num_workers,
+            reads_parts=parsed.read_large_tables_in_parts == "auto",
+        )
         try:
             workers.start(plan.table_reads())
             yield from progress.messages(workers.iter_items())

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 from source_airtable.changes.need import WholeTable
 from source_airtable.changes.record_ids import RecordIdSet
 from source_airtable.records import Page
-from source_airtable.sync.page_queue import PageQueue, PageRows, Permit, ReaderFinished
+from source_airtable.sync.page_queue import (
+    PageQueue,
+    PageRows,
+    Permit,
+    ReaderCheckpoint,
+    ReaderFinished,
+)
 from source_airtable.sync.scan import TableScan
 from unit_tests.builders import BASE, a_record, a_table_schema, a_text_table
 from unit_tests.fake_client import FakeClient
@@ -103,6 +109,8 @@ class Scanned:
         for item in self.queue.items:
             if isinstance(item, PageRows):
                 words += [f"{name}:{_id_of(row)}" for name, rows in item.rows for row in rows]
+            elif isinstance(item, ReaderCheckpoint):
+                words.append(f"{item.stream_name} saved")
             elif item.error is None:
                 words.append(f"{item.stream_name}.")
             else:

@@ -65,6 +65,7 @@ def test_all_settings() -> None:
         "on_missing_table": "skip",
         "num_workers": 2,
         "requests_per_second_per_base": 1,
+        "read_large_tables_in_parts": "never",
         "transfer_attachment_files": True,
         "max_file_megabytes": 12.5,
         "incremental": {

@@ -353,7 +353,7 @@ def test_failure_before_a_scan(patch: pytest.MonkeyPatch, *, beside_skipped: boo
 def test_failure_that_no_worker_handles(patch: pytest.MonkeyPatch) -> None:
     """A mistake of ours outside of a scan ends the sync with it, rather than to wait for ever."""
 
-    def no_scan(*_: object) -> None:
+    def no_scan(*_: object, **__: object) -> None:
         raise KeyError("ours")
 
     patch.setattr("source_airtable.sync.workers.TableScan", no_scan)

@@ -81,6 +81,20 @@ def _find(absent: Value, needle: Value, place: Value, start: Value = None) -> Va
     return absent if position < 0 else float(position + 1)
 
 
+def _right(value: Value, count: Value) -> Value:
+    text, number = to_text(value), to_number(count)
+    if not isinstance(text, str) or not isinstance(number, float) or not math.isfinite(number):
+        return ERROR
+    return text[max(len(text) - max(int(number), 0), 0) :]
+
+
+def _find_in_any_case(needle: Value, place: Value, start: Value = None) -> Value:
+    wanted, text = to_text(needle), to_text(place)
+    if not isinstance(wanted, str) or not isinstance(text, str):
+        return ERROR
+    return _find(0.0, wanted.lower(), text.lower(), start)
+
+
 def equals(left: Value, right: Value) -> Value:
     """``=``: blank equals "", 0 and false; a moment equals its ISO 8601 text."""
     first = to_text(left) if isinstance(left, list) else left
@@ -157,6 +171,7 @@ PLAIN: Final[Mapping[str, Function]] = {
     "UPPER": Function(partial(_with_text, str.upper), 1, 1),
     "TRIM": Function(partial(_with_text, str.strip), 1, 1),
     "CONCATENATE": Function(concatenate, 1),
+    "RIGHT": Function(_right, 2, 2),
     "FIND": Function(partial(_find, 0.0), 2, 3),
     "SEARCH": Function(partial(_find, None), 2, 3),
     "DATETIME_PARSE": Function(datetime_parse, 1, 3),
@@ -164,6 +179,10 @@ PLAIN: Final[Mapping[str, Function]] = {
     "DATEADD": Function(date_add, 3, 3),
 }
 """Those that mean the same whatever the settings are."""
+
+
+FIND_IN_ANY_CASE: Final = {"FIND": Function(_find_in_any_case, 2, 3)}
+"""FIND, if it takes a letter's two cases for the same."""
 
 
 def comparisons(blank: Value) -> dict[str, Function]:

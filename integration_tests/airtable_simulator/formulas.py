@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from .errors import invalid_formula
 from .formula_aggregates import AGGREGATES
 from .formula_dates import start_of_day
-from .formula_functions import ANY_NUMBER, PLAIN, comparisons
+from .formula_functions import ANY_NUMBER, FIND_IN_ANY_CASE, PLAIN, comparisons
 from .formula_parser import Call, FieldReference, Literal, field_names, parse_formula, syntax_error
 from .formula_values import ERROR, Moment, from_cell, is_true, parse_moment
 
@@ -148,12 +148,21 @@ class _Compiler:
         self._now = round(now * 1000)
         blank = ERROR if settings.blank_comparison == "error" else False
         self._functions = {**PLAIN, **AGGREGATES, **comparisons(blank)}
+        if settings.find_ignores_case:
+            self._functions |= FIND_IN_ANY_CASE
 
     def compile(self, node: Node) -> Evaluator:
         if isinstance(node, Literal):
             return _Constant(node.value)
         if isinstance(node, FieldReference):
             return field_reader(self._table.field(node.name), self._tables)
+        characters = _wanted_last_characters(node)
+        if characters is not None:
+            if self._settings.find_ignores_case:
+                characters = characters.lower() + characters.upper()
+            # A filter of many records at once would hold up the requests that arrive meanwhile.
+            wanted = frozenset(characters)
+            return lambda record: record.id[-1] in wanted
         function = self._functions.get(node.name)
         if function is not None:
             return self._compile_plain(function, node.arguments)
@@ -283,6 +292,23 @@ class _Compiler:
         if not isinstance(node, FieldReference):
             raise syntax_error()
         return self._table.field(node.name)
+
+
+def _wanted_last_characters(node: Node) -> str | None:
+    match node:
+        case Call(
+            ">",
+            (
+                Call(
+                    "FIND",
+                    (Call("RIGHT", (Call("RECORD_ID", ()), Literal(1))), Literal(str() as one)),
+                ),
+                Literal(0),
+            ),
+        ):
+            return one
+        case _:
+            return None
 
 
 def _wanted_record_id(node: Node) -> str | None:

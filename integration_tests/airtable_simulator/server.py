@@ -67,8 +67,8 @@ class Server:
         try:
             # Airtable decides at arrival, so this comes before the latency.
             verdict = (endpoint.admit or admit)(simulator, arrival)
-            if simulator.settings.latency_ms or simulator.settings.jitter_ms:
-                await asyncio.sleep(self._latency_seconds())
+            if seconds := self._latency_seconds(request):
+                await asyncio.sleep(seconds)
             answer = (
                 verdict
                 if isinstance(verdict, Answer)
@@ -98,9 +98,12 @@ class Server:
             "fields": request.rel_url.query.getall("fields[]", []),
         }
 
-    def _latency_seconds(self) -> float:
+    def _latency_seconds(self, request: web.Request) -> float:
         settings = self._simulator.settings
-        return (settings.latency_ms + self._jitter.random() * settings.jitter_ms) / 1000
+        milliseconds = settings.latency_ms + self._jitter.random() * settings.jitter_ms
+        if "filterByFormula" in request.rel_url.query:
+            milliseconds += settings.filter_latency_ms
+        return milliseconds / 1000
 
     async def set_date(self, _: web.Request, response: web.StreamResponse) -> None:
         """Send the simulator's time as ``Date``, or no ``Date`` at all."""

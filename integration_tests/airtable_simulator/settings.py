@@ -92,6 +92,10 @@ class Settings:
     """The status for a webhook that is gone. 403 is plausible too."""
     expired_webhooks_count: bool = True
     """Whether disabled and expired webhooks take one of a base's ten places. Not known."""
+    find_ignores_case: bool = False
+    """Whether FIND takes a letter's two cases for the same. Not known of Airtable."""
+    filter_latency_ms: float = 0.0
+    """More latency of a listing with a filter. Not known of Airtable."""
     filter_is_honoured: bool = True
     """False: a filter is parsed and then ignored."""
     filter_is_rejected: bool = False

@@ -255,6 +255,7 @@ class AirtableClient:
         body = cast("dict[str, Any]", parse_body(response))
         body["size_bytes"] = len(response.content)
         body["answered_at"] = answered_at
+        body["answer_seconds"] = response.elapsed.total_seconds()
         return body
 
 

@@ -13,6 +13,7 @@ import re
 import threading
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,6 +32,15 @@ REQUESTS_PER_SECOND_PER_TOKEN = 50
 PENALTY_SECONDS = 30.0
 
 _BASE_ID_IN_PATH = re.compile(r"/v0/(?:meta/bases/|bases/)?(app[A-Za-z0-9]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What Airtable allows for one base, and what is left of it."""
+
+    seconds_per_request: float
+    idle_share: float
+    """How much of the last second's requests nobody made, from 0 to 1."""
 
 
 class AirtableBudget(APIBudget):
@@ -87,6 +97,13 @@ class AirtableBudget(APIBudget):
                     hold_in_this_thread(Slot(windows, self._lock, self._clock, self._wait))
                     return
             self._wait(opening - now)
+
+    def allowance(self, base_id: str) -> Allowance:
+        """Tell how fast a base may be asked, and how much of that is not in use."""
+        with self._lock:
+            now, base = self._clock(), self._bases[base_id]
+            idle_share = min(window.idle_share(now) for window in (self._token, base))
+            return Allowance(base.seconds_per_request, idle_share)
 
     def update_from_response(self, request: Any, response: Any) -> None:  # noqa: ANN401 - the CDK's signature
         """After a 429, shut the base for what Airtable asks, at least 30 s.

@@ -85,6 +85,19 @@ class Window:
         """Note how long an answer took that was no 429: those are quicker than usual."""
         self._answer_seconds.append(seconds)
 
+    @property
+    def seconds_per_request(self) -> float:
+        """The pace at which requests may follow one another."""
+        return max(self._seconds(), AIRTABLE_WINDOW_SECONDS) / self._requests_per_window
+
+    def idle_share(self, now: float) -> float:
+        """Give how much of the allowance of the last window is not in use: from 0 to 1."""
+        if self.shut_until > now:
+            return 0.0
+        begin = now - self._seconds()
+        used = self._taken + sum(departure.moment > begin for departure in self._departures)
+        return max(0.0, 1 - used / self._requests_per_window)
+
     def _seconds(self, lateness: float = 0.0) -> float:
         window = max(WINDOW_SECONDS, AIRTABLE_WINDOW_SECONDS + lateness) if WINDOW_SECONDS else 0.0
         return window + self._widenings * WIDENING_SECONDS

@@ -139,3 +139,5 @@ class RecordPage(TypedDict, total=False):
     """The length of the page as JSON. The client adds it."""
     answered_at: datetime | None
     """The answer's `Date`, in UTC. The client adds it."""
+    answer_seconds: float
+    """How long the answer took from the request on. The client adds it."""

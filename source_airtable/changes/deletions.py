@@ -113,6 +113,10 @@ class DeletionTracker:
         if self.last_sweep is not None and not self.is_disputed:
             self.last_sweep = max(self.last_sweep, moment)
 
+    def may_know(self, record_id: str) -> bool:
+        """Tell whether the destination may have a record."""
+        return self._known is None or record_id in self._known or record_id in self._emitted
+
     def note_destroyed(self, record_ids: Iterable[str]) -> None:
         """Note records that are gone, whoever knows of it."""
         self._gone = sorted({*self._gone, *record_ids})
@@ -140,8 +144,7 @@ class DeletionTracker:
             self._known.add(record_id)
         if len(self._known) <= MOST_TRACKED_RECORDS:
             return self._known
-        self.untracked_records = len(self._known)
-        if not self._has_webhook:
+        if self.untracked_records is None and not self._has_webhook:
             LOGGER.warning(
                 "Stream %s: deletions are not detected, because the table has %d records and the "
                 "state holds the ids of at most %d.",
@@ -149,6 +152,7 @@ class DeletionTracker:
                 len(self._known),
                 MOST_TRACKED_RECORDS,
             )
+        self.untracked_records = len(self._known)
         return None
 
     def _is_due(self, now: datetime) -> bool:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from source_airtable.changes.moments import to_utc_text
+from source_airtable.changes.parts import TablePart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,20 +84,21 @@ def _pick(record_ids: Iterable[str]) -> str:
     return f"OR({conditions})"
 
 
-Need = WholeTable | ChangedSince | RecordIds
+Need = WholeTable | ChangedSince | RecordIds | TablePart
 
 
 class FilterProof:
     """Watches the records that a filter returns, and knows when Airtable ignores the filter.
 
-    A record proves this if it is not one of those that are asked for by id, or if all of its times
-    are before the filter's moment. Without a field that shows the last modified time, only the
-    method `created_time` can be proven.
+    A record proves this if it is not one of those that are asked for by id, if it is not of the
+    part that is asked for, or if all of its times are before the filter's moment. Without a field
+    that shows the last modified time, only the method `created_time` can be proven.
     """
 
     def __init__(self, need: Need, table: TableSchema) -> None:
         self.is_ignored = False
         self._ids = frozenset(need.ids) if isinstance(need, RecordIds) else None
+        self._part = need if isinstance(need, TablePart) else None
         self._edge: str | None = None
         self._modified_field: str | None = None
         if isinstance(need, ChangedSince):
@@ -108,6 +110,8 @@ class FilterProof:
     def look_at(self, records: list[RecordDict]) -> None:
         """Compare records with what the filter picks."""
         if self._ids is not None and any(record["id"] not in self._ids for record in records):
+            self.is_ignored = True
+        if self._part is not None and not all(self._part.holds(one["id"]) for one in records):
             self.is_ignored = True
         edge = self._edge
         if edge is None or self.is_ignored:

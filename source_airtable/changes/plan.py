@@ -14,6 +14,7 @@ from source_airtable.changes.need import (
     RecordIds,
     WholeTable,
 )
+from source_airtable.changes.parts import TablePart, join_units
 from source_airtable.schema.fingerprint import has_changed, has_filter_changed
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class Plan:
     """Whether the saved state cannot be gone on from."""
     has_other_filter: bool = False
     """Whether the saved state comes from another filter, so that known records may have left."""
+    begun_at: datetime | None = None
+    """Airtable's clock before the first read of the table began, where it goes on with this one."""
 
 
 def plan_read(saved: SavedState, facts: TableFacts, settings: IncrementalSettings) -> Plan:
@@ -90,6 +93,13 @@ def plan_read(saved: SavedState, facts: TableFacts, settings: IncrementalSetting
         LOGGER.info("Stream %s is read in full: there is no saved state.", facts.label)
         return Plan(WholeTable(), as_of)
     edge = _edge_of_window(state, settings)
+    rest = _missing_part(state, facts)
+    if rest is not None:
+        LOGGER.info(
+            "Stream %s: going on with the parts of the table that the last sync did not read.",
+            facts.label,
+        )
+        return Plan(rest, as_of, begun_at=state.begun_at)
     reason = _why_full(state, facts, settings)
     if reason or edge is None:
         LOGGER.info("Stream %s is read in full: %s.", facts.label, reason)
@@ -115,6 +125,18 @@ def cursor_above(floor: datetime | None, now: datetime | None) -> datetime | Non
     except OverflowError:
         above = floor
     return above if now is None else max(above, now)
+
+
+def _missing_part(state: SyncState, facts: TableFacts) -> TablePart | None:
+    """Give what a first read that was broken off has left; None where the table is read anew."""
+    begun_at, now = state.begun_at, facts.now
+    if state.read_to is not None or begun_at is None or not state.read_parts:
+        return None
+    if now is not None and begun_at > now + MOST_CLOCK_SKEW:
+        return None
+    if _why_full_by_columns(state, facts) or (facts.webhook and facts.webhook.why_unknown):
+        return None
+    return TablePart(join_units(state.read_parts), is_rest=True)
 
 
 def _edge_of_window(state: SyncState, settings: IncrementalSettings) -> datetime | None:

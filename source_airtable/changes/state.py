@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from source_airtable.changes import version_1
 from source_airtable.changes.moments import parse_utc_text, to_utc_text
+from source_airtable.changes.parts import join_units, split_units
 from source_airtable.changes.record_ids import RecordIdSet, pack_ids, unpack_ids
 from source_airtable.changes.webhook_position import parse_position
 
@@ -59,6 +60,10 @@ class SyncState:
     """Up to where the base's webhook was read."""
     scanned_records: int | None = None
     """How many records the last full scan read; only where a webhook is read."""
+    read_parts: tuple[str, ...] = ()
+    """The units of a table's first read that are read, where it was broken off."""
+    begun_at: datetime | None = None
+    """Airtable's clock before that read began, which becomes `read_to` when it is complete."""
 
     def to_json(self) -> dict[str, Any]:
         """Write the state; a part that is not in use has no key."""
@@ -67,6 +72,7 @@ class SyncState:
             "cursor_floor": self.cursor_floor,
             "last_full_scan": self.last_full_scan,
             "last_sweep": self.last_sweep,
+            "begun_at": self.begun_at,
         }
         written: dict[str, Any] = {"version": VERSION, "method": self.method}
         written |= {name: to_utc_text(moment) for name, moment in moments.items() if moment}
@@ -81,6 +87,8 @@ class SyncState:
             written["webhook"] = self.webhook.to_json()
         if self.scanned_records is not None:
             written["scanned_records"] = self.scanned_records
+        if self.read_parts:
+            written["read_parts"] = join_units(self.read_parts)
         return written
 
 
@@ -122,6 +130,8 @@ def parse_state(saved: Mapping[str, Any]) -> SavedState:
         recent_ids=parts.read("recent_ids", lambda packed: unpack(_text(packed))),
         webhook=parts.read("webhook", parse_position),
         scanned_records=parts.read("scanned_records", int),
+        read_parts=parts.read("read_parts", split_units) or (),
+        begun_at=parts.read("begun_at", parse_utc_text),
     )
     return SavedState(state, "the saved state is damaged" if parts.are_damaged else None)
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from source_airtable.changes.deletions import DeletionTracker
+from source_airtable.changes.deletions import UNCONFIRMED_DELETIONS, DeletionTracker
 from source_airtable.changes.moments import to_utc_text
-from source_airtable.changes.need import ChangedSince, RecordIds, WholeTable
+from source_airtable.changes.need import ChangedSince, WholeTable
+from source_airtable.changes.parts import TablePart
 from source_airtable.changes.payloads import TableChanges
 from source_airtable.changes.plan import Plan, TableFacts, WebhookFacts, plan_read
 from source_airtable.changes.record_ids import RecordIdSet
@@ -17,6 +18,7 @@ from source_airtable.changes.state import SyncState, parse_state
 from source_airtable.config import IncrementalSettings
 from source_airtable.schema.fingerprint import find_sources
 from source_airtable.schema.formula_fields import find_fields
+from source_airtable.schema.table_filter import NO_FILTER
 from source_airtable.schema.volatility import why_clock_driven, why_filter_volatile, why_volatile
 from source_airtable.streams.stream import Fields, Reader
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from source_airtable.changes.need import Need
+    from source_airtable.changes.webhook_position import WebhookPosition
     from source_airtable.records import Page, RecordConverter, Row
     from source_airtable.schema.table_schema import TableSchema
     from source_airtable.streams.stream import ReaderScan, ReadRequest
@@ -155,6 +158,12 @@ class IncrementalRecordReader(RecordReader):
         """The time of creation from which on they do; empty, for all, where no moment is known."""
         self._fingerprint = ""
         """What all rows of this read were made of."""
+        self._begun_at: datetime | None = None
+        """Airtable's clock before this read began, or the one that it goes on with."""
+        self._read_parts: tuple[str, ...] = ()
+        """The parts of a first read that the next sync does not read again."""
+        self._is_disputed = False
+        """Whether Airtable did not give records that are there."""
         self._was_whole = False
         self._has_emitted = False
         self._read_records = 0
@@ -179,18 +188,21 @@ class IncrementalRecordReader(RecordReader):
         self._plan = plan_read(self._saved, facts, self._settings)
         super().start(self._plan.as_of)
         self._warn_of_unknown_leavers()
-        need = self._plan.need
-        if self._webhook is not None:
+        need, state = self._plan.need, self._saved.state
+        self._begun_at = self._plan.begun_at or as_of
+        self.can_resume = self._begun_at is not None and self._is_first_read()
+        if self._webhook is not None and not isinstance(need, TablePart):
             self._destroyed = set(self._webhook.changes.destroyed)
-        if isinstance(need, RecordIds):
-            self._unread = set(need.ids)
+            self._unread = set(self._webhook.changes.changed)
         if self._settings.method == "created_time":
-            if as_of is not None:
+            if self._begun_at is not None:
                 lookback = timedelta(minutes=self._settings.lookback_minutes)
-                self._recent_from = to_utc_text(as_of - lookback)
-            state = self._saved.state
+                self._recent_from = to_utc_text(self._begun_at - lookback)
             if isinstance(need, ChangedSince) and state and state.recent_ids:
                 self._repeated = state.recent_ids
+        if isinstance(need, TablePart) and state:
+            self._read_parts = state.read_parts
+            self._recent = state.recent_ids or self._recent
         return need
 
     def follow(self, table: TableSchema) -> None:
@@ -215,14 +227,18 @@ class IncrementalRecordReader(RecordReader):
         self._read_records += len(ids)
         return rows
 
+    def note_read_parts(self, units: tuple[str, ...]) -> None:
+        """Note which parts of a first read the next sync does not have to read."""
+        self._read_parts = units if self.can_resume else ()
+
     def finish(self, scan: ReaderScan) -> Iterator[list[Row]]:
         """Emit the records that no sync has seen, and a tombstone for each one that is gone."""
         self._was_whole = isinstance(scan.need, WholeTable)
-        if self._unread and not self._was_whole:
+        if self._unread:
             yield from self._look_again(scan)
         tracker = self._deletions if self._tells_deletions else None
         if tracker is not None and self._now is not None and self.as_of is not None:
-            tracker.note_destroyed(self._destroyed)
+            tracker.note_destroyed(self._possibly_known(self._destroyed))
             unseen = tracker.compare(scan, self._now, is_due=self._plan.has_other_filter)
             if unseen:
                 LOGGER.info(
@@ -245,7 +261,7 @@ class IncrementalRecordReader(RecordReader):
 
         Without a usable `Date`, the saved moments stay; only the cursor and the ids move on.
         """
-        saved, now, tracker = self._saved.state, self._now, self._deletions
+        saved, now, tracker = self._saved.state, self._begun_at, self._deletions
         if now is None and saved is None:
             return self.state_after_failure()
         known = tracker.known_ids() if tracker else None
@@ -255,26 +271,32 @@ class IncrementalRecordReader(RecordReader):
                 cursor_floor=self._plan.as_of,
                 known_ids=known,
                 recent_ids=self._recent_with(saved),
+                read_parts=(),
             ).to_json()
-        if tracker is not None and tracker.is_disputed and self._was_whole:
+        if self._is_disputed or (tracker is not None and tracker.is_disputed and self._was_whole):
+            self._read_parts = ()
             return self._state_to_read_again()
         saved = saved or SyncState()
         # The next sync may have to do without the webhook: then it reads from this moment on.
-        read_to = min(now, self._webhook.position.read_at) if self._webhook else now
-        if tracker is not None and self._webhook is not None and self._tells_deletions:
-            tracker.note_known_to(self._webhook.position.read_at)
+        position = self._next_position()
+        read_to = min(now, position.read_at) if self._webhook and position else now
+        if tracker is not None and self._tells_deletions and self._webhook and position:
+            tracker.note_known_to(position.read_at)
+        is_full = self._was_whole or self._plan.begun_at is not None
         state = SyncState(
             method=self._settings.method,
             read_to=read_to,
             cursor_floor=self._plan.as_of,
-            last_full_scan=now if self._was_whole else saved.last_full_scan,
+            last_full_scan=now if is_full else saved.last_full_scan,
             fingerprint=self._fingerprint,
-            last_sweep=tracker.last_sweep if tracker else None,
+            last_sweep=tracker.last_sweep if tracker else self._last_sweep_of(saved),
             known_ids=known,
-            untracked_records=tracker.untracked_records if tracker else None,
+            untracked_records=(tracker or saved).untracked_records,
             recent_ids=self._recent,
+            webhook=position,
+            scanned_records=self._scanned_records(saved),
         )
-        return self._with_webhook(state, saved).to_json()
+        return state.to_json()
 
     def state_after_failure(self) -> dict[str, Any] | None:
         """Give a state that knows the rows that went out; None where no row did."""
@@ -289,15 +311,54 @@ class IncrementalRecordReader(RecordReader):
         """
         saved, tracker = self._saved.state or SyncState(), self._deletions
         fingerprint = saved.fingerprint if saved.fingerprint == self._fingerprint else ""
+        begun_at, last_sweep = None, saved.last_sweep
+        if self._read_parts:
+            # All rows of the parts were made of these columns.
+            fingerprint, begun_at = self._fingerprint, self._begun_at
+            # Nothing is missing yet of what was emitted since.
+            if tracker is not None and not tracker.has_missed_some:
+                last_sweep = last_sweep or begun_at
+        known = tracker.known_ids_after_failure() if tracker else saved.known_ids
         return replace(
             saved,
             method=self._settings.method,
             read_to=None if self._plan.is_anew else saved.read_to,
             cursor_floor=self._plan.as_of,
             fingerprint=fingerprint,
-            known_ids=tracker.known_ids_after_failure() if tracker else saved.known_ids,
-            recent_ids=None,
+            last_sweep=last_sweep,
+            known_ids=known,
+            untracked_records=tracker.untracked_records if tracker else saved.untracked_records,
+            recent_ids=self._recent if self._read_parts else None,
+            read_parts=self._read_parts,
+            begun_at=begun_at,
+            webhook=self._oldest_position(),
         ).to_json()
+
+    def _next_position(self) -> WebhookPosition | None:
+        """Give where the webhook is read next time; a sync that does without one keeps the place.
+
+        A read that goes on with an earlier one knows nothing of what changed in between.
+        """
+        if self._webhook is None or self._plan.begun_at is not None:
+            return self._saved.state.webhook if self._saved.state else None
+        return self._webhook.position
+
+    def _oldest_position(self) -> WebhookPosition | None:
+        """Give where the webhook has to be read again, since not all of this read is emitted."""
+        saved = self._saved.state.webhook if self._saved.state else None
+        if self._webhook is None or (saved is not None and not self._webhook.why_unknown):
+            return saved
+        return self._webhook.position
+
+    def _scanned_records(self, saved: SyncState) -> int | None:
+        if self._webhook is None or not self._was_whole:
+            return saved.scanned_records
+        return self._read_records
+
+    @staticmethod
+    def _last_sweep_of(saved: SyncState) -> datetime | None:
+        """Keep up to when deletions are known, where nobody asks for them for a while."""
+        return saved.last_sweep if saved.untracked_records is not None else None
 
     def _read_webhook(self, now: datetime | None) -> WebhookFacts | None:
         """Ask the base's webhook what happened to the table; None where none is read."""
@@ -340,21 +401,40 @@ class IncrementalRecordReader(RecordReader):
     def _look_again(self, scan: ReaderScan) -> Iterator[list[Row]]:
         """Read again the records that the webhook names and that were not found.
 
-        Airtable may not show a new record at once. What is missing again was deleted.
+        Airtable may not show a new record at once. What is missing again was deleted, or has left
+        the table's filter. Where that are many, a list of all ids has to confirm it.
         """
         scan.sleep(SECOND_LOOK_SECONDS)
         for page in scan.fetch(sorted(self._unread)):
             yield self.rows(page)
-        self._destroyed |= self._unread
+        missing = self._possibly_known(self._unread)
+        if len(missing) > UNCONFIRMED_DELETIONS:
+            listed = scan.list_ids()
+            if any(one in listed for one in missing):
+                self._is_disputed = True
+                LOGGER.warning(
+                    "Stream %s: %d records that the webhook names were not found, and some of them "
+                    "are in the list of all records. No record counts as deleted in this sync, and "
+                    "the next one reads them again.",
+                    self.label,
+                    len(missing),
+                )
+                return
+        self._destroyed |= missing
 
-    def _with_webhook(self, state: SyncState, saved: SyncState) -> SyncState:
-        """Add where the webhook is read next time; a sync that does without one keeps the place."""
-        if self._settings.method == "created_time":
-            return state
-        if self._webhook is None:
-            return replace(state, webhook=saved.webhook, scanned_records=saved.scanned_records)
-        records = self._read_records if self._was_whole else saved.scanned_records
-        return replace(state, webhook=self._webhook.position, scanned_records=records)
+    def _possibly_known(self, record_ids: set[str]) -> set[str]:
+        """Leave out records that never were in the table's filter, as far as that is known."""
+        tracker = self._deletions
+        if tracker is None or self.table.filter == NO_FILTER:
+            return set(record_ids)
+        return {one for one in record_ids if tracker.may_know(one)}
+
+    def _is_first_read(self) -> bool:
+        """Tell whether no state lets a sync read only what changed."""
+        saved = self._saved.state
+        if isinstance(self._plan.need, TablePart) or self._plan.is_anew or saved is None:
+            return True
+        return saved.read_to is None
 
     def _recent_with(self, saved: SyncState | None) -> RecordIdSet:
         """Give the records that the saved state and this sync would repeat."""
@@ -380,19 +460,31 @@ class IncrementalRecordReader(RecordReader):
         if not self._tells_deletions and (saved is None or saved.known_ids is None):
             return None
         tracker = DeletionTracker(self.label, self._settings, saved)
-        if webhook is not None and webhook.why_unknown and saved is not None:
-            tracker.has_missed_some = True
-            if self._tells_deletions and saved.known_ids is None and saved.read_to is not None:
-                LOGGER.warning(
-                    "Stream %s: records that were deleted between %s and %s stay in the "
-                    "destination, because no webhook was read in that time, and the state does not "
-                    "hold the ids of the table's records. Clear the stream in Airbyte to be rid of "
-                    "them.",
-                    self.label,
-                    to_utc_text(saved.webhook.read_at if saved.webhook else saved.read_to),
-                    to_utc_text(webhook.position.read_at),
-                )
+        if webhook is None or saved is None:
+            return tracker
+        tracker.has_missed_some = webhook.why_unknown is not None
+        since = self._deletions_unknown_since(saved, webhook)
+        if self._tells_deletions and saved.known_ids is None and since is not None:
+            LOGGER.warning(
+                "Stream %s: records that were deleted between %s and %s stay in the destination, "
+                "because no webhook was read for the stream in that time, and the state does not "
+                "hold the ids of the table's records. Clear the stream in Airbyte to remove them.",
+                self.label,
+                to_utc_text(since),
+                to_utc_text(webhook.position.read_at),
+            )
         return tracker
+
+    @staticmethod
+    def _deletions_unknown_since(saved: SyncState, webhook: WebhookFacts) -> datetime | None:
+        """Give since when nobody has told deletions; None where all are known."""
+        place = saved.webhook
+        if webhook.why_unknown:
+            return place.read_at if place else saved.read_to
+        # While nobody asked for deletions, syncs read the webhook and dropped them.
+        if place and saved.last_sweep and saved.last_sweep < place.read_at:
+            return saved.last_sweep
+        return None
 
     def _warn_of_unknown_leavers(self) -> None:
         """Warn where nobody knows which records another filter leaves out."""
@@ -401,7 +493,7 @@ class IncrementalRecordReader(RecordReader):
             LOGGER.warning(
                 "Stream %s: records that the table's filter leaves out now stay in the "
                 "destination, because the state does not hold the ids of the table's records. "
-                "Clear the stream in Airbyte to be rid of them.",
+                "Clear the stream in Airbyte to remove them.",
                 self.label,
             )
 

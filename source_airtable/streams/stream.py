@@ -101,6 +101,9 @@ class Reader:
     fields = Fields()
     """What it asks for of each record."""
 
+    can_resume = False
+    """Whether the next sync can go on with the parts of the table that this one does not read."""
+
     def __init__(self, stream_name: str, table: TableSchema) -> None:
         self.stream_name = stream_name
         self.table = table
@@ -125,6 +128,9 @@ class Reader:
     def finish(self, scan: ReaderScan) -> Iterator[list[Row]]:  # noqa: ARG002 - for readers with more rows
         """Emit what comes behind the last page: tombstones, comments, files."""
         yield from ()
+
+    def note_read_parts(self, units: tuple[str, ...]) -> None:
+        """Note which parts of the table are read; see `changes/parts.py`. None takes it back."""
 
     def state(self) -> dict[str, Any] | None:
         """Give what the next sync goes on from; None where there is nothing to save."""

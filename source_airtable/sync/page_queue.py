@@ -44,7 +44,16 @@ class ReaderFinished:
     """Why the table is not read to its end; None where it is."""
 
 
-Item = PageRows | ReaderFinished
+@dataclass(frozen=True, slots=True)
+class ReaderCheckpoint:
+    """A state in the middle of a table; the rows that it knows are in the queue before this."""
+
+    stream_name: str
+    key: TableKey
+    state: dict[str, Any]
+
+
+Item = PageRows | ReaderCheckpoint | ReaderFinished
 
 
 class Permit:

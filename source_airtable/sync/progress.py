@@ -7,6 +7,8 @@ table's reader from the queue, so a state can only come after its records.
 from __future__ import annotations
 
 import logging
+import time
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from airbyte_cdk.models import (
@@ -22,7 +24,7 @@ from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as to_statu
 
 from source_airtable.streams.stream import FileRow
 from source_airtable.sync.failures import Failures
-from source_airtable.sync.page_queue import PageRows
+from source_airtable.sync.page_queue import PageRows, ReaderCheckpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("airbyte.source_airtable")
 
+MOST_STATES_EVERY_SECONDS = 10.0
+"""How often a stream over many tables may have a state before its end."""
+
 
 class StreamProgress:
     """How far one stream is."""
@@ -48,6 +53,9 @@ class StreamProgress:
         self.open_tables = len(planned.tables)
         self.states: dict[TableKey, dict[str, Any]] = {}
         self.records = 0
+        self.records_before_state = 0
+        """How many records came before the last state."""
+        self.last_state_at = -inf
         self.status: AirbyteStreamStatus | None = None
         self.failures: list[Exception] = []
         self.is_skipped = False
@@ -91,6 +99,8 @@ class Progress:
                     yield from self._write(self._streams[stream_name], rows)
                 if item.permit is not None:
                     item.permit.release()
+            elif isinstance(item, ReaderCheckpoint):
+                yield from self._checkpoint(self._streams[item.stream_name], item)
             else:
                 yield from self._end_table(self._streams[item.stream_name], item)
         yield from self._failures.late_messages()
@@ -151,6 +161,18 @@ class Progress:
         if not progress.open_tables:
             yield from self._end_stream(progress)
 
+    def _checkpoint(
+        self, progress: StreamProgress, checkpoint: ReaderCheckpoint
+    ) -> Iterator[AirbyteMessage]:
+        """Emit a state in the middle of a table.
+
+        That of a stream over many tables may be large, and is emitted less often.
+        """
+        progress.states[checkpoint.key] = checkpoint.state
+        is_due = time.monotonic() >= progress.last_state_at + MOST_STATES_EVERY_SECONDS
+        if is_due or progress.planned.stream.reads_one_table:
+            yield self._state_message(progress)
+
     def _note_failure(self, progress: StreamProgress, error: Exception) -> None:
         name = progress.descriptor.name
         if not self._failures.skips(error):
@@ -184,7 +206,10 @@ class Progress:
         self._states.update_state_for_stream(name, None, state or {NO_CURSOR_STATE_KEY: True})
         message = self._states.create_state_message(name, None)
         if message.state is not None:
-            message.state.sourceStats = AirbyteStateStats(recordCount=float(progress.records))
+            count = progress.records - progress.records_before_state
+            message.state.sourceStats = AirbyteStateStats(recordCount=float(count))
+        progress.records_before_state = progress.records
+        progress.last_state_at = time.monotonic()
         return message
 
     def _set_status(self, progress: StreamProgress, status: AirbyteStreamStatus) -> AirbyteMessage:

@@ -7,6 +7,7 @@ slowly. What was emitted before is then left out, so every record is emitted onc
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from source_airtable.api.client import RecordQuery
 from source_airtable.api.scopes import COMMENTS_SCOPE
 from source_airtable.changes.need import FilterProof, RecordIds, WholeTable
+from source_airtable.changes.parts import TablePart
 from source_airtable.changes.record_ids import RecordIdSet
 from source_airtable.errors import (
     AccessDeniedError,
@@ -24,16 +26,24 @@ from source_airtable.errors import (
     MissingScopeError,
     OffsetExpiredError,
     SchemaChangedError,
+    is_unprocessable,
 )
 from source_airtable.records import Page
 from source_airtable.schema.filter_refusal import raise_for_refusal
-from source_airtable.sync.page_queue import PageRows, ReaderFinished, SyncAbandonedError
+from source_airtable.sync.page_queue import (
+    PageRows,
+    ReaderCheckpoint,
+    ReaderFinished,
+    SyncAbandonedError,
+)
+from source_airtable.sync.parts import PageFacts, PartsGivenUpError, TurnToParts
 from source_airtable.sync.table_access import explain_denial, present_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from source_airtable.api.client import AirtableClient
+    from source_airtable.api.rate_limit import Allowance
     from source_airtable.api.wire_types import FieldId, RecordDict, RecordPage
     from source_airtable.changes.need import Need
     from source_airtable.records import Row
@@ -62,13 +72,15 @@ _Result = TypeVar("_Result")
 class TableScan:
     """Reads one table for one need, and reports the end of each reader."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a scan reads, for whom, and by which means
         self,
         table: TableSchema,
         need: Need,
         readers: Sequence[Reader],
         client: AirtableClient,
         queue: PageQueue,
+        *,
+        reads_parts: bool = False,
     ) -> None:
         self.table = table
         """The table with its present fields."""
@@ -83,6 +95,9 @@ class TableScan:
         self._restarts = 0
         self._places = FIRST_PAGE_PLACES
         self._piece_records = FIRST_PIECE_RECORDS
+        self._parts = TurnToParts(self, self._allowance, is_allowed=reads_parts)
+        # Threads that read parts share the readers. They wait for Airtable without it.
+        self._lock = threading.RLock()
 
     def run(self) -> None:
         """Read the table, and put the rows and the end of each reader on the queue.
@@ -115,7 +130,7 @@ class TableScan:
             try:
                 page = self._with_restarts(partial(self._pick_records, left, formula))
             except ContractError as refused:
-                if not _is_unprocessable(refused):
+                if not is_unprocessable(refused):
                     raise
                 yield self._with_restarts(partial(self._pick_records, left, None))
                 return
@@ -140,7 +155,7 @@ class TableScan:
         try:
             self._with_restarts(lambda: self._pass_over_pages(proof))
         except ContractError as refused:
-            if isinstance(self.need, WholeTable) or not _is_unprocessable(refused):
+            if isinstance(self.need, WholeTable) or not is_unprocessable(refused):
                 raise
             self._read_in_full("Airtable refuses the filter")
         else:
@@ -152,25 +167,60 @@ class TableScan:
     def _read_in_full(self, reason: str) -> None:
         LOGGER.warning(
             "Stream %s is read in full: %s for the table %s of base %s.",
-            self._label,
+            self.label,
             reason,
             self.table.table_name,
             self.table.base_name,
         )
         self.need = WholeTable()
+        self._parts.is_allowed = False
         # The pass that failed has emitted a part of the table, so this one is not all of it.
         self._restarts = 1
         self._with_restarts(lambda: self._pass_over_pages(FilterProof(self.need, self.table)))
 
     def _pass_over_pages(self, proof: FilterProof) -> None:
-        """Read page after page, as long as the filter is honoured."""
+        """Read page after page, as long as the filter is honoured, or go over to parts."""
+        if isinstance(self.need, TablePart) and self._parts.read(self.need):
+            return
         for formula in self.need.formulas:
             pages = self._iter_pages(self._query(formula))
-            while self._readers and not proof.is_ignored and self._read_page(pages, proof):
-                pass
+            while self._readers and not proof.is_ignored:
+                page = self._read_page(pages, proof)
+                if page is None:
+                    break
+                is_whole = isinstance(self.need, WholeTable)
+                if is_whole and self._parts.is_due(page) and self._parts.read():
+                    return
 
-    def _read_page(self, pages: Iterator[RecordPage], proof: FilterProof) -> bool:
-        """Read one page and pass it on; tell whether there was one.
+    def _allowance(self) -> Allowance:
+        return self._client.budget.allowance(self.table.base_id)
+
+    def read_part(self, part: TablePart, after_page: Callable[[PageFacts], None]) -> int:
+        """Read a part to its end, and give the number of its records."""
+        return self._with_restarts(lambda: self._pass_over_part(part, after_page))
+
+    def _pass_over_part(self, part: TablePart, after_page: Callable[[PageFacts], None]) -> int:
+        proof, records = FilterProof(part, self.table), 0
+        with self._lock:
+            pages = self._iter_pages(self._query(part.formula))
+        while self._readers and (page := self._read_page(pages, proof)) is not None:
+            if proof.is_ignored:
+                raise PartsGivenUpError("Airtable does not honour the filter")
+            records += page.records
+            after_page(page)
+        return records
+
+    def note_read_parts(self, units: tuple[str, ...]) -> None:
+        """Have readers that can be resumed save which parts are read."""
+        with self._lock:
+            for reader in self._readers:
+                reader.note_read_parts(units)
+                state = reader.state_after_failure() if units and reader.can_resume else None
+                if state is not None:
+                    self._queue.put(ReaderCheckpoint(reader.stream_name, self.table.key, state))
+
+    def _read_page(self, pages: Iterator[RecordPage], proof: FilterProof) -> PageFacts | None:
+        """Read one page and pass it on; tell of it, None if there was none.
 
         Nothing holds the page when this returns, so a worker that waits for the next permit has
         none in memory.
@@ -178,11 +228,17 @@ class TableScan:
         permit = self._queue.acquire(self._places)
         try:
             answer = next(pages, None)
-            if answer is not None:
-                permit.keep(_places_of(answer.get("size_bytes", 0)))
-                proof.look_at(answer["records"])
+            if answer is None:
+                return None
+            permit.keep(_places_of(answer.get("size_bytes", 0)))
+            proof.look_at(answer["records"])
+            with self._lock:
                 self._deliver(answer, permit)
-            return answer is not None
+            return PageFacts(
+                len(answer["records"]),
+                has_more=bool(answer.get("offset")),
+                answer_seconds=answer.get("answer_seconds", 0.0),
+            )
         finally:
             if not permit.is_passed_on:
                 permit.release()
@@ -201,7 +257,8 @@ class TableScan:
                 first = list(islice(pages, 1))
             except AirtableError:
                 raise refused from None
-            self._end_comment_readers(refused)
+            with self._lock:
+                self._end_comment_readers(refused)
         while first:
             yield first.pop()
         yield from pages
@@ -272,7 +329,12 @@ class TableScan:
         self._queue.put(ReaderFinished(reader.stream_name, self.table.key, state, failure))
 
     @property
-    def _label(self) -> str:
+    def can_resume(self) -> bool:
+        """Whether the next sync can go on with the parts that this one does not read."""
+        return any(reader.can_resume for reader in self._readers)
+
+    @property
+    def label(self) -> str:
         """The stream that the log names: the first one, a table's own where that is read."""
         return self._readers[0].label if self._readers else f"of table {self.table.table_name}"
 
@@ -322,20 +384,21 @@ class TableScan:
     def _with_restarts(self, read: Callable[[], _Result]) -> _Result:
         attempt = 0
         while True:
+            table = self.table
             try:
                 return read()
-            except AirtableError as failure:  # noqa: PERF203 - one pass over a table a turn
+            except AirtableError as failure:
                 attempt += 1
-                self._prepare_restart(failure, attempt)
+                self._prepare_restart(failure, attempt, table)
 
-    def _prepare_restart(self, failure: AirtableError, attempt: int) -> None:
+    def _prepare_restart(self, failure: AirtableError, attempt: int, asked: TableSchema) -> None:
         """Prepare for another pass over the table; raises what ends the scan, explained."""
         try:
             raise_for_refusal(self._client, self.table, failure)
             if isinstance(failure, OffsetExpiredError):
                 self._wait_for_new_list(failure, attempt)
             elif isinstance(failure, SchemaChangedError):
-                self._follow_schema(failure, attempt)
+                self._follow_schema(failure, attempt, asked)
             else:
                 raise failure
         except AccessDeniedError as denied:
@@ -353,7 +416,7 @@ class TableScan:
         LOGGER.warning(
             "Stream %s: Airtable forgot the list of records after %d of them. The scan starts "
             "again in %.0f s, and emits no record twice (restart %d of %d).",
-            self._label,
+            self.label,
             len(self._emitted),
             wait,
             attempt,
@@ -361,28 +424,27 @@ class TableScan:
         )
         self._queue.sleep(wait)
 
-    def _follow_schema(self, changed: SchemaChangedError, attempt: int) -> None:
+    def _follow_schema(self, changed: SchemaChangedError, attempt: int, asked: TableSchema) -> None:
         """Go on with the table's present fields; raises where they are unchanged."""
-        table = present_table(self._client, self.table)
-        if table is None or table.fields == self.table.fields or attempt > MOST_RESTARTS:
-            raise changed
-        LOGGER.warning(
-            "Stream %s: fields were deleted while the sync was running; their columns are null "
-            "from here on.",
-            self._label,
-        )
-        self.table = table
-        for reader in self._readers:
-            reader.follow(table)
+        with self._lock:
+            if self.table is not asked:
+                return  # another thread has met the same change
+            table = present_table(self._client, self.table)
+            if table is None or table.fields == self.table.fields or attempt > MOST_RESTARTS:
+                raise changed
+            LOGGER.warning(
+                "Stream %s: fields were deleted while the sync was running; their columns are null "
+                "from here on.",
+                self.label,
+            )
+            self.table = table
+            for reader in self._readers:
+                reader.follow(table)
 
 
 def _places_of(size_bytes: int) -> int:
     return 1 + size_bytes // BYTES_OF_ONE_PLACE
 
 
-def _is_unprocessable(refused: AirtableError) -> bool:
-    return refused.facts.get("status") == HTTPStatus.UNPROCESSABLE_ENTITY
-
-
 def _may_refuse_counts(refused: AirtableError) -> bool:
-    return _is_unprocessable(refused) or refused.facts.get("status") == HTTPStatus.FORBIDDEN
+    return is_unprocessable(refused) or refused.facts.get("status") == HTTPStatus.FORBIDDEN

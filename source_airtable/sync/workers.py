@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 class Workers:
     """Reads tables side by side."""
 
-    def __init__(self, client: AirtableClient, queue: PageQueue, count: int) -> None:
+    def __init__(
+        self, client: AirtableClient, queue: PageQueue, count: int, *, reads_parts: bool = False
+    ) -> None:
+        self._reads_parts = reads_parts
         self._client = client
         self._queue = queue
         self._clock = Clock()
@@ -73,4 +76,11 @@ class Workers:
                 name = planned.stream.name
                 self._queue.put(ReaderFinished(name, read.table.key, error=failure))
         for need, readers in by_need.items():
-            TableScan(read.table, need, readers, self._client, self._queue).run()
+            TableScan(
+                read.table,
+                need,
+                readers,
+                self._client,
+                self._queue,
+                reads_parts=self._reads_parts,
+            ).run()

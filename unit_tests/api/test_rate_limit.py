@@ -12,7 +12,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_airtable.api.rate_limit import AirtableBudget
+from source_airtable.api.rate_limit import AirtableBudget, Allowance
 from source_airtable.api.slots import (
     WINDOW_SECONDS,
     hold_in_this_thread,
@@ -497,3 +497,46 @@ def test_answers_that_are_always_slow(clock: FakeClock) -> None:
     ask(budget, clock, 0.9)
 
     assert departure(budget, clock, TABLE) - before == pytest.approx(1.3)
+
+
+def test_idle_allowance(clock: FakeClock) -> None:
+    """What nobody used of the last window is idle; what is under way is used."""
+    budget = a_budget(clock)
+    assert budget.allowance(BASES[0]) == Allowance(WINDOW_SECONDS / 5, 1.0)
+
+    for _ in range(2):
+        departure(budget, clock, TABLE)
+    assert budget.allowance(BASES[0]).idle_share == pytest.approx(0.6)
+
+    budget.acquire_call(a_request())
+    assert budget.allowance(BASES[0]).idle_share == pytest.approx(0.4)
+    assert budget.allowance(BASES[1]).idle_share == pytest.approx(0.94)
+
+    leave_slot_of_this_thread()
+    clock.advance(WINDOW_SECONDS)
+    assert budget.allowance(BASES[0]).idle_share == 1.0
+
+
+def test_idle_allowance_at_a_lower_rate(clock: FakeClock) -> None:
+    """The setting requests_per_second_per_base counts."""
+    budget = a_budget(clock, requests_per_second_per_base=1)
+    departure(budget, clock, TABLE)
+
+    assert budget.allowance(BASES[0]) == Allowance(WINDOW_SECONDS, 0.0)
+
+
+def test_nothing_is_idle_at_a_full_token(clock: FakeClock) -> None:
+    """Where other bases use the token's allowance, a base has none."""
+    budget = a_budget(clock)
+    for number in range(50):
+        departure(budget, clock, f"/{BASES[number % 10]}/tblA")
+
+    assert budget.allowance(BASES[11]).idle_share == 0.0
+
+
+def test_nothing_is_idle_while_a_base_is_shut(clock: FakeClock) -> None:
+    """A base that answers nobody is not idle."""
+    budget = a_budget(clock)
+    budget.update_from_response(a_request(), a_refusal())
+
+    assert budget.allowance(BASES[0]).idle_share == 0.0

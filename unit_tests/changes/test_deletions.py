@@ -293,6 +293,19 @@ def test_too_many_records(
     ) in caplog.text
 
 
+def test_too_many_records_are_told_of_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A state in the middle of a read and one at its end make one warning."""
+    monkeypatch.setattr(deletions, "MOST_TRACKED_RECORDS", 2)
+    tracker = DeletionTracker("contacts", IncrementalSettings(detect_deletions=True), None)
+    tracker.note_emitted(["recA", "recB", "recC"])
+
+    assert [tracker.known_ids_after_failure() for _ in range(2)] == [None, None]
+    assert tracker.untracked_records == 3
+    assert caplog.text.count("deletions are not detected") == 1
+
+
 def test_no_sweep_of_an_untracked_table() -> None:
     """A table with too many records is not listed for a sweep, and stays marked."""
     saved = SyncState("last_modified", last_sweep=NOW - 3 * DAY, untracked_records=300_000)

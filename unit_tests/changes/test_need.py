@@ -20,6 +20,7 @@ from source_airtable.changes.need import (
     WholeTable,
     find_modified_field,
 )
+from source_airtable.changes.parts import TablePart
 from unit_tests.builders import a_field, a_table
 
 SINCE = datetime(2026, 11, 18, 10, tzinfo=timezone.utc)
@@ -269,6 +270,16 @@ def test_need_that_an_old_record_fits(need: WholeTable | RecordIds) -> None:
     proof.look_at([old])
 
     assert not proof.is_ignored
+
+
+@pytest.mark.parametrize(("record_id", "expected"), [("rec0", False), ("recB", True)])
+def test_record_of_another_part(record_id: str, *, expected: bool) -> None:
+    """A record that belongs to another part proves that the filter is ignored."""
+    proof = FilterProof(TablePart("01aA"), a_table(NAME))
+    record: Any = {"id": record_id, "createdTime": NEW, "fields": {}}
+    proof.look_at([record])
+
+    assert proof.is_ignored is expected
 
 
 def test_record_of_another_id() -> None:

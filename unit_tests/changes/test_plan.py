@@ -10,6 +10,7 @@ import pytest
 
 from source_airtable.changes import plan as plan_module
 from source_airtable.changes.need import ChangedSince, RecordIds, WholeTable
+from source_airtable.changes.parts import TablePart
 from source_airtable.changes.payloads import TableChanges
 from source_airtable.changes.plan import Plan, TableFacts, WebhookFacts, plan_read
 from source_airtable.changes.record_ids import pack_ids
@@ -455,3 +456,54 @@ def test_volatile_table_with_a_webhook(caplog: pytest.LogCaptureFixture) -> None
     assert plan_from(BY_WEBHOOK, facts, WEBHOOKS) == WHOLE
     assert told(caplog)[1].startswith("Stream contacts is read in full: 24 hours have passed")
     assert plan_from(BY_WEBHOOK, facts, never).need == RecordIds(())
+
+
+BROKEN_OFF = replace(
+    STATE, read_to=None, last_full_scan=None, read_parts=("01", "aA"), begun_at=NOW - HOUR
+)
+REST = TablePart("01aA", is_rest=True)
+
+
+def test_first_read_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    """A first read that was broken off goes on with the parts that are missing."""
+    assert plan_from(BROKEN_OFF) == Plan(REST, NOW, begun_at=NOW - HOUR)
+    assert told(caplog) == (
+        "INFO",
+        "Stream contacts: going on with the parts of the table that the last sync did not read.",
+    )
+
+
+def test_first_read_goes_on_without_a_date() -> None:
+    """It does so where Airtable sends no `Date`, too."""
+    plan = plan_from(BROKEN_OFF, replace(FACTS, now=None))
+
+    assert (plan.need, plan.begun_at) == (REST, NOW - HOUR)
+
+
+@pytest.mark.parametrize(
+    ("state", "facts"),
+    [
+        (BROKEN_OFF, replace(FACTS, fingerprint="1a2b3c4d 5e6f7a8b")),
+        (replace(BROKEN_OFF, fingerprint=""), FACTS),
+        (replace(BROKEN_OFF, begun_at=None), FACTS),
+        (replace(BROKEN_OFF, read_parts=()), FACTS),
+        (replace(BROKEN_OFF, begun_at=NOW + 61 * SECOND), FACTS),
+        (replace(BROKEN_OFF, method="created_time"), FACTS),
+    ],
+    ids=["other columns", "mixed columns", "no beginning", "no parts", "future", "other method"],
+)
+def test_first_read_begins_anew(state: SyncState, facts: TableFacts) -> None:
+    """Parts that do not fit the rest any more are read again."""
+    assert plan_from(state, facts).need == WholeTable()
+
+
+def test_parts_of_a_damaged_state() -> None:
+    """Nothing of a damaged state's parts counts."""
+    saved = {**BROKEN_OFF.to_json(), "cursor_floor": "?"}
+
+    assert plan_from(saved).need == WholeTable()
+
+
+def test_window_is_before_parts() -> None:
+    """Where a table was read to its end, parts mean nothing."""
+    assert plan_from(replace(BROKEN_OFF, read_to=NOW - HOUR)) == since(NOW - 2 * HOUR)

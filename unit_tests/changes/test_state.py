@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from source_airtable.changes.parts import UNITS
 from source_airtable.changes.record_ids import RecordIdSet, pack_ids
 from source_airtable.changes.state import SavedState, SyncState, parse_state
 from source_airtable.changes.webhook_position import WebhookPosition, parse_position
@@ -39,6 +40,8 @@ def a_whole_state() -> SyncState:
         recent_ids=RecordIdSet(["recB", "recC"]),
         webhook=WebhookPosition("achA", 42, NINE),
         scanned_records=1_000,
+        read_parts=("01", "aA"),
+        begun_at=NINE,
     )
 
 
@@ -57,6 +60,8 @@ def states(draw: st.DrawFn) -> SyncState:
         recent_ids=draw(IDS.filter(bool).map(RecordIdSet) | st.none()),
         webhook=draw(POSITIONS | st.none()),
         scanned_records=draw(st.integers(0) | st.none()),
+        read_parts=tuple(draw(st.lists(st.sampled_from(UNITS), unique=True))),
+        begun_at=draw(MOMENTS | st.none()),
     )
 
 
@@ -94,12 +99,12 @@ def test_shape() -> None:
 
 
 def test_keys_of_other_parts() -> None:
-    """Ids and what a webhook needs have keys of their own."""
+    """Ids, parts of a first read and what a webhook needs have keys of their own."""
     more = set(a_whole_state().to_json()) - set(PLAIN.to_json())
 
     assert more == {
         *("last_sweep", "known_ids", "untracked_records", "recent_ids"),
-        *("webhook", "scanned_records"),
+        *("webhook", "scanned_records", "read_parts", "begun_at"),
     }
 
 
@@ -122,6 +127,14 @@ def test_webhook_of_version_2() -> None:
     assert sorted(parsed.state.known_ids or ()) == sample.holds["known_ids"]
     assert parsed.state.webhook == parse_position(sample.holds["webhook"])
     assert parsed.state.scanned_records == sample.holds["scanned_records"]
+
+
+def test_parts_of_a_first_read() -> None:
+    """A read that was broken off has its beginning and the characters of what is read."""
+    state = replace(PLAIN, read_to=None, read_parts=("01", "aA"), begun_at=NINE).to_json()
+
+    assert (state["read_parts"], state["begun_at"]) == ("01aA", "2026-11-18T09:00:00.000Z")
+    assert "read_to" not in state
 
 
 def test_no_known_records() -> None:
@@ -170,7 +183,7 @@ def test_other_version(version: object) -> None:
     )
 
 
-MOMENT_PARTS = ["read_to", "cursor_floor", "last_full_scan", "last_sweep"]
+MOMENT_PARTS = ["read_to", "cursor_floor", "last_full_scan", "last_sweep", "begun_at"]
 ID_PARTS = ["known_ids", "recent_ids"]
 
 
@@ -184,7 +197,9 @@ DAMAGED_PARTS: dict[str, tuple[object, ...]] = {
     **dict.fromkeys(ID_PARTS, ("", "recA", "1:84:", f"1:{10**20}:zz", 7, ["recA"], {})),
     **dict.fromkeys(("untracked_records", "scanned_records"), ("many", [], {})),
     "webhook": ("achA", 7, [], {}, {"id": "achA", "cursor": 1}, {**POSITION, "read_at": "today"}),
+    "read_parts": (7, "0", "01 aA", "aa", "0101", ["01"], {}, True),
 }
+EMPTY_PARTS: dict[str, object] = {"method": "", "fingerprint": "", "read_parts": ()}
 
 
 @pytest.mark.parametrize(
@@ -197,8 +212,7 @@ def test_damaged_part(name: str, part: object) -> None:
 
     parsed = parse_state(as_saved(whole, **{name: part}))
 
-    absent = "" if name in ("method", "fingerprint") else None
-    assert parts_of(parsed.state) == {**parts_of(whole), name: absent}
+    assert parts_of(parsed.state) == {**parts_of(whole), name: EMPTY_PARTS.get(name)}
     assert parsed.problem == DAMAGED
 
 

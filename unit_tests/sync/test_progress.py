@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,7 +25,12 @@ from source_airtable.errors import (
     TableNotFoundError,
 )
 from source_airtable.streams.stream import Account, FileRow, ReadRequest
-from source_airtable.sync.page_queue import PageQueue, PageRows, ReaderFinished
+from source_airtable.sync.page_queue import (
+    PageQueue,
+    PageRows,
+    ReaderCheckpoint,
+    ReaderFinished,
+)
 from source_airtable.sync.plan import PlannedStream, SyncPlan
 from source_airtable.sync.progress import Progress
 from source_airtable.sync.record_lines import RecordLines
@@ -459,3 +465,81 @@ def test_no_streams() -> None:
     told = Told([])
 
     assert (told.words, told.failure) == ([], None)
+
+
+def checkpoint(stream_name: str, table: Any = A, **state: Any) -> ReaderCheckpoint:  # noqa: ANN401 - a table, JSON
+    """A state in the middle of a table."""
+    return ReaderCheckpoint(stream_name, table.key, state)
+
+
+def states_of(told: Told) -> list[tuple[Any, float]]:
+    """All states in order, and the records that each says came before it."""
+    found = []
+    for message in told.messages:
+        if message.state is not None and message.state.stream is not None:
+            assert message.state.sourceStats is not None
+            count = message.state.sourceStats.recordCount
+            assert count is not None
+            found.append((vars(message.state.stream.stream_state), count))
+    return found
+
+
+def test_state_in_the_middle() -> None:
+    """A state in the middle comes behind its rows, and counts the records since the one before."""
+    told = Told(
+        [of_table()],
+        [
+            rows("contacts", "rec1", "rec2"),
+            checkpoint("contacts", n=1),
+            rows("contacts", "rec3"),
+            checkpoint("contacts", n=2),
+            end("contacts", state={"n": 3}),
+        ],
+    )
+
+    assert told.words == [
+        *("contacts STARTED", "contacts RUNNING", "contacts:rec1", "contacts:rec2"),
+        *("contacts state", "contacts:rec3", "contacts state"),
+        *("contacts state", "contacts COMPLETE"),
+    ]
+    assert states_of(told) == [({"n": 1}, 2.0), ({"n": 2}, 1.0), ({"n": 3}, 0.0)]
+
+
+def test_state_in_the_middle_of_one_of_many_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream over many tables has a state every ten seconds, with those of all its tables."""
+    moments = iter([0.0, 0.0, 9.0, 10.0, 10.0, 11.0])
+    clock = SimpleNamespace(monotonic=lambda: next(moments))
+    monkeypatch.setattr("source_airtable.sync.progress.time", clock)
+    told = Told(
+        [of_account()],
+        [
+            rows("records", "rec1"),
+            checkpoint("records", A, n=1),
+            checkpoint("records", A, n=2),
+            end("records", B, state={"n": 7}),
+            checkpoint("records", A, n=3),
+            end("records", A, state={"n": 4}),
+        ],
+    )
+
+    a, b = ("/".join(table.key) for table in (A, B))
+    assert [state["tables"] for state, _ in states_of(told)] == [
+        {a: {"n": 1}},
+        {a: {"n": 3}, b: {"n": 7}},
+        {a: {"n": 4}, b: {"n": 7}},
+    ]
+
+
+def test_failure_behind_a_state_in_the_middle() -> None:
+    """A stream that fails later keeps what its last state knows."""
+    told = Told(
+        [of_table()],
+        [
+            rows("contacts", "rec1"),
+            checkpoint("contacts", n=1),
+            end("contacts", error=AirtableUnavailableError()),
+        ],
+    )
+
+    assert states_of(told)[-1][0] == {"n": 1}
+    assert told.words[-1] == "contacts INCOMPLETE"

@@ -14,7 +14,11 @@ from source_airtable.changes.need import ChangedSince, RecordIds, WholeTable
 from source_airtable.errors import AirtableUnavailableError
 from source_airtable.streams.stream import ReadRequest
 from source_airtable.sync import workers as workers_module
-from source_airtable.sync.page_queue import PageQueue, PageRows, ReaderFinished
+from source_airtable.sync.page_queue import (
+    PageQueue,
+    ReaderCheckpoint,
+    ReaderFinished,
+)
 from source_airtable.sync.plan import PlannedStream, TableRead
 from source_airtable.sync.workers import Workers
 from unit_tests.builders import a_page, a_table_schema, a_text_table
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from source_airtable.changes.need import Need
     from source_airtable.schema.table_schema import TableKey, TableSchema
     from source_airtable.streams.stream import Reader
+    from source_airtable.sync.page_queue import Item
 
 LONGEST_WAIT = 20.0
 """Seconds after which a sync hangs; only a failing test waits for them."""
@@ -127,7 +132,8 @@ class Sync:
         except BaseException as failure:  # noqa: BLE001 - kept for the assertion
             self.failure = failure
 
-    def _take(self, item: PageRows | ReaderFinished) -> None:
+    def _take(self, item: Item) -> None:
+        assert not isinstance(item, ReaderCheckpoint)
         if isinstance(item, ReaderFinished):
             self.ends.append((item.stream_name, item.key))
             if item.error is not None:
@@ -280,7 +286,7 @@ def test_failure_outside_of_a_scan(reads: list[TableRead]) -> None:
 def test_scan_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """A mistake between two scans reaches the main thread, too."""
 
-    def no_scan(*_: object) -> None:
+    def no_scan(*_: object, **__: object) -> None:
         raise KeyError("ours")
 
     monkeypatch.setattr(workers_module, "TableScan", no_scan)
