@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import partial
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
 
@@ -35,6 +34,7 @@ from source_airtable.errors import (
     ContractError,
     InvalidConfigError,
     OffsetExpiredError,
+    is_unprocessable,
 )
 
 if TYPE_CHECKING:
@@ -172,10 +172,7 @@ class AirtableClient:
         try:
             body = self._list_records(query, offset)
         except ContractError as refused:
-            if (
-                offset is not None
-                and refused.facts.get("status") == HTTPStatus.UNPROCESSABLE_ENTITY
-            ):
+            if offset is not None and is_unprocessable(refused):
                 # Airtable answered the first page of this query, so it refuses the offset.
                 raise OffsetExpiredError(**refused.facts) from None
             raise
@@ -265,7 +262,7 @@ def ask_again(ask: Callable[[], _Answer]) -> _Answer:
         return ask()
     except (AccessDeniedError, ContractError) as odd:
         # Airtable means what it says of the query itself.
-        if odd.facts.get("status") == HTTPStatus.UNPROCESSABLE_ENTITY:
+        if is_unprocessable(odd):
             raise
         LOGGER.info("Airtable: an unexpected answer, asking once more: %s", odd.message)
         return ask()

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
-from source_airtable.errors import AirtableError, ContractError
+from source_airtable.errors import AirtableError, ContractError, is_unprocessable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +77,7 @@ class BaseWebhooks:
         body = self._client.post(self._path, {"specification": specification})
         if not isinstance(body.get("id"), str):
             raise ContractError(answer="a webhook without id", base=self._base_id)
-        return Webhook(body["id"], 1, parse_expiration(body.get("expirationTime")), fits=True)
+        return Webhook(body["id"], 1, parse_moment(body.get("expirationTime")), fits=True)
 
     def list_payloads(self, webhook_id: str, cursor: int) -> PayloadPage:
         """List the payloads from a number on, 50 at most. This keeps the webhook alive.
@@ -109,19 +108,18 @@ class BaseWebhooks:
         return Webhook(
             webhook_id,
             following,
-            parse_expiration(listed.get("expirationTime")),
+            parse_moment(listed.get("expirationTime")),
             fits=is_open and _reports_everything(listed.get("specification")),
         )
 
 
 def has_no_place(refused: AirtableError) -> bool:
     """Tell whether a base, or an OAuth integration in it, has as many webhooks as it may have."""
-    is_unprocessable = refused.facts.get("status") == HTTPStatus.UNPROCESSABLE_ENTITY
-    return is_unprocessable and "TOO_MANY_WEBHOOKS" in str(refused.facts.get("error_type"))
+    return is_unprocessable(refused) and "TOO_MANY_WEBHOOKS" in str(refused.facts.get("error_type"))
 
 
-def parse_expiration(text: object) -> datetime | None:
-    """Read when a webhook expires; None where it does not say so."""
+def parse_moment(text: object) -> datetime | None:
+    """Read a moment of Airtable's as UTC; None for anything else."""
     try:
         moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
     except ValueError:

@@ -126,6 +126,7 @@ class PayloadDict(TypedDict, total=False):
     changedTablesById: dict[TableId, dict[str, Any]]
     createdTablesById: dict[TableId, dict[str, Any]]
     destroyedTableIds: list[TableId]
+    timestamp: str
     error: bool
     code: str
 

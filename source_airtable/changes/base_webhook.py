@@ -22,8 +22,9 @@ from source_airtable.api.webhooks import (
     MOST_WEBHOOKS_OF_A_BASE,
     BaseWebhooks,
     has_no_place,
+    parse_moment,
 )
-from source_airtable.changes.moments import is_over
+from source_airtable.changes.moments import is_over, to_utc_text
 from source_airtable.changes.payloads import PayloadLog
 from source_airtable.changes.webhook_position import WebhookPosition
 from source_airtable.errors import (
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from source_airtable.api.client import AirtableClient
     from source_airtable.api.webhooks import Webhook
-    from source_airtable.api.wire_types import TableId
+    from source_airtable.api.wire_types import PayloadDict, TableId
     from source_airtable.changes.payloads import TableChanges
     from source_airtable.schema.table_schema import TableSchema
 
@@ -49,9 +50,14 @@ LOGGER = logging.getLogger("airbyte.source_airtable")
 RETENTION = timedelta(days=6.5)
 """Airtable keeps payloads for seven days; half a day is left for a sync that takes its time."""
 REFRESH_BEFORE_END = timedelta(days=3)
+LOOK_BACK = timedelta(minutes=1)
+"""How long before a read payloads are read once more: Airtable may show edits late."""
 MOST_UNREAD_PAYLOADS = 5_000
 """From here on, reading the tables takes less time than listing the payloads."""
 _MOST_PAGES = 2 * MOST_UNREAD_PAYLOADS // MOST_PAYLOADS_OF_A_PAGE
+
+_PASSING_ERROR = "INTERNAL_ERROR"
+"""The code of an error after which a webhook may go on; after any other one it does not."""
 
 _ODD_ANSWERS = (ContractError, OffsetExpiredError, SchemaChangedError)
 """Refusals that mean something of a list of records mean nothing of a webhook."""
@@ -59,8 +65,11 @@ _ODD_ANSWERS = (ContractError, OffsetExpiredError, SchemaChangedError)
 
 CREATOR = "create"
 """The permission level of those who may make webhooks."""
-NO_ROLE = "there is none to share, and only somebody with the creator role on the base can make one"
-NO_PLACE = "there is none to share, and the base has as many as Airtable allows"
+NO_ROLE = (
+    "no webhook of the base can be shared, and only somebody with the creator role on the base can "
+    "make one"
+)
+NO_PLACE = "no webhook of the base can be shared, and the base has as many as Airtable allows"
 
 
 class WebhookFailedError(Exception):
@@ -76,7 +85,9 @@ class ReadWebhook:
     """A webhook, as far as this sync has read it."""
 
     position: WebhookPosition
-    """Where the next sync goes on."""
+    """Where the next sync goes on; a little before the last payload, see LOOK_BACK."""
+    last_number: int
+    """The number of the last payload."""
     complete_from: int
     """The number of a payload from which on none is missing."""
     why_incomplete: str
@@ -86,14 +97,14 @@ class ReadWebhook:
         """Say why the changes since a saved position are not known; None where they are."""
         now = self.position
         if saved is None:
-            return "no webhook was read for it before"
+            return "no webhook was read for this stream before"
         if saved.webhook_id != now.webhook_id:
-            return "the webhook that it was read by is gone, or reports nothing more"
+            return "the webhook of its last sync is gone, or reports nothing more"
         if is_over(RETENTION, saved.read_at, now.read_at):
             return "its webhook was last read more than six days ago"
         if saved.cursor < self.complete_from:
             return self.why_incomplete
-        if saved.cursor > now.cursor:
+        if saved.cursor > self.last_number + 1:
             return "its webhook counts payloads anew"
         return None
 
@@ -124,13 +135,13 @@ class BaseWebhook:
         """
         with self._lock:
             if not self._is_read:
-                self._is_read = True
                 try:
                     self._outcome = self._read(now)
                 except NoWebhookError as missing:
                     self._warn(str(missing))
                 except Exception as failure:  # noqa: BLE001 - each stream of the base must learn of it
                     self._outcome = failure
+                self._is_read = True
         if isinstance(self._outcome, Exception):
             raise self._outcome
         return self._outcome
@@ -160,9 +171,12 @@ class BaseWebhook:
         try:
             return ask_again(self._webhooks.list_webhooks)
         except AccessDeniedError:
-            raise NoWebhookError(f"the token lacks the scope {WEBHOOKS_SCOPE}") from None
+            raise NoWebhookError(
+                f"Airtable refuses the list of webhooks, for which the token needs the scope "
+                f"{WEBHOOKS_SCOPE}"
+            ) from None
         except _ODD_ANSWERS as odd:
-            raise NoWebhookError(odd.message) from None
+            raise NoWebhookError(repr(odd)) from None
 
     def _read_first(self, listed: list[Webhook], now: datetime) -> ReadWebhook | None:
         """Read the first webhook that works; those come first that most streams have read."""
@@ -171,16 +185,33 @@ class BaseWebhook:
         for webhook in sorted(fitting, key=lambda one: -used[one.webhook_id]):
             try:
                 read = self._read_from_positions(webhook, now)
-            except (AccessDeniedError, *_ODD_ANSWERS, WebhookFailedError):  # noqa: PERF203 - few turns, each with calls
-                LOGGER.warning(
-                    "Base %s: the webhook %s cannot be read any more.",
-                    self._base_name,
-                    webhook.webhook_id,
-                )
+            except AccessDeniedError as denied:  # noqa: PERF203 - few turns, each with calls
+                self._raise_if_listed(webhook, denied)
+                self._log_failure(webhook, denied)
+            except (*_ODD_ANSWERS, WebhookFailedError) as failure:
+                self._log_failure(webhook, failure)
             else:
                 self._refresh(webhook, now)
                 return read
         return None
+
+    def _raise_if_listed(self, webhook: Webhook, denied: AccessDeniedError) -> None:
+        """Tell a webhook that is gone from one that the token may not read.
+
+        Where the token may not read it, another webhook would not help.
+        """
+        if any(one.webhook_id == webhook.webhook_id for one in self._list()):
+            status = denied.facts.get("status")
+            raise NoWebhookError(f"Airtable does not give its payloads (status {status})")
+
+    def _log_failure(self, webhook: Webhook, failure: Exception) -> None:
+        LOGGER.warning(
+            "Base %s: the webhook %s cannot be read any more (%r). The sync uses another one, and "
+            "reads the tables in full that this one was read for.",
+            self._base_name,
+            webhook.webhook_id,
+            failure,
+        )
 
     def _read_from_positions(self, webhook: Webhook, now: datetime) -> ReadWebhook:
         """Read a webhook from the oldest position that it still knows."""
@@ -197,34 +228,49 @@ class BaseWebhook:
         try:
             read = self._read_payloads(webhook.webhook_id, start, now)
         except _ODD_ANSWERS as odd:
-            LOGGER.warning("Base %s: payloads of its webhook: %s", self._base_name, odd.message)
+            LOGGER.warning(
+                "Base %s: Airtable does not give the payloads of the webhook %s (%r).",
+                self._base_name,
+                webhook.webhook_id,
+                odd,
+            )
             read = self._read_payloads(webhook.webhook_id, following, now)
             read.why_incomplete = "Airtable does not give the payloads since the last sync"
-        LOGGER.info(
-            "Base %s: the webhook %s has reported %d changes.",
-            self._base_name,
-            webhook.webhook_id,
-            read.position.cursor - read.complete_from,
-        )
+        if known:
+            LOGGER.info(
+                "Base %s: read %d reports of the webhook %s.",
+                self._base_name,
+                read.last_number - read.complete_from + 1,
+                webhook.webhook_id,
+            )
         return read
 
     def _read_payloads(self, webhook_id: str, start: int, now: datetime) -> ReadWebhook:
         """Read payloads until none follows; raises WebhookFailedError where one is an error."""
-        log, cursor, complete_from = PayloadLog(), start, start
+        log, cursor, complete_from, again_from = PayloadLog(), start, start, None
         why = f"more than {MOST_UNREAD_PAYLOADS:,} payloads are unread"
+        has_failed = False
         for _ in range(_MOST_PAGES):
             page = ask_again(partial(self._webhooks.list_payloads, webhook_id, cursor))
             first = page.cursor - len(page.payloads)
             if first > cursor:
                 complete_from, why = first, "Airtable does not have all payloads any more"
             for number, payload in enumerate(page.payloads, max(first, cursor)):
-                if payload.get("error") is True:
-                    raise WebhookFailedError
-                log.note(number, payload)
+                has_failed = payload.get("error") is True
+                if has_failed and payload.get("code") != _PASSING_ERROR:
+                    raise WebhookFailedError(payload.get("code"))
+                if has_failed:
+                    complete_from, why = number + 1, "the webhook has reported an error"
+                else:
+                    log.note(number, payload)
+                if again_from is None and _is_recent(payload, now):
+                    again_from = number
             cursor = page.cursor
+            if not page.more_follow and has_failed:
+                raise WebhookFailedError(_PASSING_ERROR)
             if not page.more_follow:
-                position = WebhookPosition(webhook_id, cursor, now)
-                return ReadWebhook(position, complete_from, why, log)
+                position = WebhookPosition(webhook_id, again_from or cursor, now)
+                return ReadWebhook(position, cursor - 1, complete_from, why, log)
         raise ContractError(answer="payloads without end")
 
     def _make(self, listed: list[Webhook], now: datetime) -> ReadWebhook:
@@ -238,14 +284,14 @@ class BaseWebhook:
         except _ODD_ANSWERS as refused:
             if has_no_place(refused):
                 raise NoWebhookError(NO_PLACE) from None
-            raise NoWebhookError(refused.message) from None
+            raise NoWebhookError(repr(refused)) from None
         LOGGER.info(
             "Base %s: made the webhook %s. It notifies nobody, and ends when nobody reads it for "
             "seven days.",
             self._base_name,
             webhook.webhook_id,
         )
-        return ReadWebhook(WebhookPosition(webhook.webhook_id, 1, now), 1, "", PayloadLog())
+        return ReadWebhook(WebhookPosition(webhook.webhook_id, 1, now), 0, 1, "", PayloadLog())
 
     def _find_made(self, before: list[Webhook], now: datetime) -> ReadWebhook:
         """Find the webhook that a request made whose answer was lost; raises where there is none.
@@ -260,18 +306,21 @@ class BaseWebhook:
         return read
 
     def _refresh(self, webhook: Webhook, now: datetime) -> None:
-        """Prolong a webhook's life where a list of payloads has not done so."""
-        if webhook.expires_at is None or webhook.expires_at - now > REFRESH_BEFORE_END:
+        """Prolong a webhook's life where the list of its payloads has not done so."""
+        if not _ends_soon(webhook, now):
             return
         try:
-            self._webhooks.refresh_webhook(webhook.webhook_id)
-        except AirtableError as refused:
+            listed = [one for one in self._list() if one.webhook_id == webhook.webhook_id]
+            if all(_ends_soon(one, now) for one in listed):
+                self._webhooks.refresh_webhook(webhook.webhook_id)
+        except (AirtableError, NoWebhookError) as refused:
             LOGGER.warning(
-                "Base %s: its webhook ends at %s unless somebody with the creator role refreshes "
-                "it, and this sync could not: %s",
+                "Base %s: the webhook %s ends at %s, and this sync could not prolong it (%r). "
+                "Somebody with the creator role on the base can.",
                 self._base_name,
-                webhook.expires_at,
-                refused.message,
+                webhook.webhook_id,
+                webhook.expires_at and to_utc_text(webhook.expires_at),
+                refused,
             )
 
     def _warn(self, reason: str) -> None:
@@ -285,3 +334,12 @@ class BaseWebhook:
 
 def _has_expired(webhook: Webhook, now: datetime) -> bool:
     return webhook.expires_at is not None and webhook.expires_at <= now
+
+
+def _ends_soon(webhook: Webhook, now: datetime) -> bool:
+    return webhook.expires_at is not None and webhook.expires_at - now <= REFRESH_BEFORE_END
+
+
+def _is_recent(payload: PayloadDict, now: datetime) -> bool:
+    moment = parse_moment(payload.get("timestamp"))
+    return moment is not None and moment > now - LOOK_BACK

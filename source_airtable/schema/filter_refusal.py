@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from source_airtable.api.client import RecordQuery
-from source_airtable.errors import ContractError, SchemaChangedError, TableFilterError
+from source_airtable.errors import (
+    ContractError,
+    SchemaChangedError,
+    TableFilterError,
+    is_unprocessable,
+)
 from source_airtable.schema.table_filter import NO_FILTER
 
 if TYPE_CHECKING:
@@ -30,7 +34,7 @@ def try_filter(client: AirtableClient, table: TableSchema) -> None:
     try:
         client.get_record_page(table.filter.apply(query))
     except (ContractError, SchemaChangedError) as refused:
-        if table.filter == NO_FILTER or not _is_unprocessable(refused):
+        if table.filter == NO_FILTER or not is_unprocessable(refused):
             raise
         raise _build_error(table, _why_refused(refused)) from None
 
@@ -41,12 +45,8 @@ def raise_for_refusal(client: AirtableClient, table: TableSchema, failure: Airta
     The query may have held another filter, or fields that are gone. This costs one call.
     """
     is_of_query = isinstance(failure, (ContractError, SchemaChangedError))
-    if is_of_query and _is_unprocessable(failure) and table.filter != NO_FILTER:
+    if is_of_query and is_unprocessable(failure) and table.filter != NO_FILTER:
         try_filter(client, table)
-
-
-def _is_unprocessable(refused: AirtableError) -> bool:
-    return refused.facts.get("status") == HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 def _why_refused(refused: AirtableError) -> str:

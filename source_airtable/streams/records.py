@@ -15,7 +15,7 @@ from source_airtable.streams.account_stream import (
     AccountTablesStream,
     described,
 )
-from source_airtable.streams.record_reader import build_record_reader
+from source_airtable.streams.incremental_reader import build_record_reader
 
 if TYPE_CHECKING:
     from source_airtable.schema.field_types import JsonSchema

@@ -8,7 +8,7 @@ from source_airtable.records import RecordConverter
 from source_airtable.schema.json_schema import build_json_schema
 from source_airtable.schema.link_names import find_no_names
 from source_airtable.schema.system_columns import CURSOR_COLUMN, PRIMARY_KEY
-from source_airtable.streams.record_reader import build_record_reader
+from source_airtable.streams.incremental_reader import build_record_reader
 from source_airtable.streams.stream import AirtableStream
 
 if TYPE_CHECKING:

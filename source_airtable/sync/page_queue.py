@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # A page that gives many rows, as one of links may, goes through the queue in several items.
 MOST_ITEMS = 64
 
+BYTES_OF_ONE_PLACE = 1_000_000
+"""A page of more bytes than this takes more than one place in flight."""
+
 
 class SyncAbandonedError(Exception):
     """Nobody reads the messages any more, so a worker ends where it stands."""
@@ -158,3 +161,8 @@ class PageQueue:
     def _raise_if_abandoned(self) -> None:
         if self._abandoned.is_set():
             raise SyncAbandonedError
+
+
+def places_of(size_bytes: int) -> int:
+    """Give how many places a page of this size takes in flight."""
+    return 1 + size_bytes // BYTES_OF_ONE_PLACE

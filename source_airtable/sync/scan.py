@@ -35,6 +35,7 @@ from source_airtable.sync.page_queue import (
     ReaderCheckpoint,
     ReaderFinished,
     SyncAbandonedError,
+    places_of,
 )
 from source_airtable.sync.parts import PageFacts, PartsGivenUpError, TurnToParts
 from source_airtable.sync.table_access import explain_denial, present_table
@@ -57,14 +58,14 @@ MOST_RESTARTS = 5
 FIRST_RESTART_WAIT_SECONDS = 1.0
 """The pause before the first restart of a pass; it doubles with each further one."""
 
-BYTES_OF_ONE_PLACE = 1_000_000
-"""A page of more bytes than this takes more than one place in flight."""
 FIRST_PAGE_PLACES = 3
 """What a table's first page takes until it is there: how large it is, nobody knows before."""
 ROWS_OF_ONE_ITEM = 1_000
 """A page that gives more rows than this goes through the queue in several items."""
 FIRST_PIECE_RECORDS = 10
 """Records of a scan's first item, which tells how many rows a record gives."""
+
+_REFUSALS_OF_COUNTS = (HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 _Result = TypeVar("_Result")
 
@@ -230,7 +231,7 @@ class TableScan:
             answer = next(pages, None)
             if answer is None:
                 return None
-            permit.keep(_places_of(answer.get("size_bytes", 0)))
+            permit.keep(places_of(answer.get("size_bytes", 0)))
             proof.look_at(answer["records"])
             with self._lock:
                 self._deliver(answer, permit)
@@ -249,7 +250,10 @@ class TableScan:
         try:
             first = list(islice(pages, 1))
         except (AccessDeniedError, ContractError) as refused:
-            if not query.with_comment_counts or not _may_refuse_counts(refused):
+            if (
+                not query.with_comment_counts
+                or refused.facts.get("status") not in _REFUSALS_OF_COUNTS
+            ):
                 raise
             plain = replace(query, with_comment_counts=False)
             pages = self._client.iter_record_pages(plain)
@@ -290,7 +294,7 @@ class TableScan:
             self._queue.put(PageRows(rows, permit if is_last else None))
             self._piece_records = max(1, ROWS_OF_ONE_ITEM * len(piece) // max(1, count))
         # Pages of a table are much alike, and only a fetched one tells how large they are.
-        self._places = max(_places_of(answer.get("size_bytes", 0)), 1 + made // ROWS_OF_ONE_ITEM)
+        self._places = max(places_of(answer.get("size_bytes", 0)), 1 + made // ROWS_OF_ONE_ITEM)
 
     def _rows_of(self, page: Page) -> list[tuple[str, list[Row]]]:
         """Give the rows by stream; a reader's own failure ends that reader alone."""
@@ -440,11 +444,3 @@ class TableScan:
             self.table = table
             for reader in self._readers:
                 reader.follow(table)
-
-
-def _places_of(size_bytes: int) -> int:
-    return 1 + size_bytes // BYTES_OF_ONE_PLACE
-
-
-def _may_refuse_counts(refused: AirtableError) -> bool:
-    return is_unprocessable(refused) or refused.facts.get("status") == HTTPStatus.FORBIDDEN

@@ -14,7 +14,7 @@ from source_airtable.api.webhooks import (
     PayloadPage,
     Webhook,
     has_no_place,
-    parse_expiration,
+    parse_moment,
 )
 from source_airtable.errors import AccessDeniedError, AirtableError, ContractError
 from unit_tests.builders import API, BASE
@@ -156,13 +156,13 @@ def test_odd_list(answer: dict[str, Any]) -> None:
 )
 def test_end_of_life(text: object, expected: datetime | None) -> None:
     """The end of a webhook's life is a moment in UTC; None where there is none."""
-    assert parse_expiration(text) == expected
+    assert parse_moment(text) == expected
 
 
 @given(JSON_VALUES)
 def test_any_end_of_life(text: object) -> None:
     """Whatever stands there, the end can be compared with another moment, or is unknown."""
-    end = parse_expiration(text)
+    end = parse_moment(text)
 
     assert end is None or isinstance(end <= NOON, bool)
 

@@ -92,7 +92,8 @@ def with_payloads(count: int, **others: Any) -> FakeWebhooks:  # noqa: ANN401 - 
 
 def a_read_webhook(cursor: int = 9, complete_from: int = 5) -> ReadWebhook:
     """A webhook that was read."""
-    return ReadWebhook(a_position(cursor, read_at=NOW), complete_from, DROPPED, PayloadLog())
+    position = a_position(cursor, read_at=NOW)
+    return ReadWebhook(position, cursor - 1, complete_from, DROPPED, PayloadLog())
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import pytest
 
 from source_airtable.changes.need import ChangedSince
 from source_airtable.config import IncrementalSettings
-from source_airtable.streams.record_reader import IncrementalRecordReader, RecordReader
+from source_airtable.streams.incremental_reader import IncrementalRecordReader
+from source_airtable.streams.record_reader import RecordReader
 from source_airtable.streams.stream import ReadRequest
 from unit_tests.builders import (
     BASE,

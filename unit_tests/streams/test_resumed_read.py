@@ -14,7 +14,7 @@ from source_airtable.errors import AirtableUnavailableError
 from source_airtable.records import Page
 from source_airtable.streams.stream import ReadRequest
 from unit_tests.builders import TABLE, a_page, a_page_of, a_record, an_account_stream
-from unit_tests.streams.test_record_reader import (
+from unit_tests.streams.test_incremental_reader import (
     CREATED,
     HOUR,
     MINUTE,

@@ -8,7 +8,8 @@ import pytest
 
 from source_airtable.config import IncrementalSettings
 from source_airtable.schema.json_schema import build_json_schema
-from source_airtable.streams.record_reader import IncrementalRecordReader, RecordReader
+from source_airtable.streams.incremental_reader import IncrementalRecordReader
+from source_airtable.streams.record_reader import RecordReader
 from source_airtable.streams.stream import ReadRequest
 from source_airtable.streams.table import TableStream
 from unit_tests.builders import NAME_FIELD, a_config, a_table_schema, a_table_stream

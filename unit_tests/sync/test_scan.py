@@ -18,9 +18,13 @@ from source_airtable.errors import (
     SchemaChangedError,
 )
 from source_airtable.streams.stream import ReadRequest
-from source_airtable.sync.page_queue import PageQueue, PageRows, SyncAbandonedError
-from source_airtable.sync.scan import (
+from source_airtable.sync.page_queue import (
     BYTES_OF_ONE_PLACE,
+    PageQueue,
+    PageRows,
+    SyncAbandonedError,
+)
+from source_airtable.sync.scan import (
     FIRST_PAGE_PLACES,
     ROWS_OF_ONE_ITEM,
     TableScan,

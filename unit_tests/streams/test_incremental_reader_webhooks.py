@@ -22,7 +22,7 @@ from source_airtable.errors import (
     ContractError,
     OffsetExpiredError,
 )
-from source_airtable.streams.record_reader import SECOND_LOOK_SECONDS
+from source_airtable.streams.incremental_reader import SECOND_LOOK_SECONDS
 from source_airtable.streams.stream import ReadRequest
 from unit_tests.builders import (
     BASE,

@@ -18,8 +18,8 @@ from source_airtable.errors import (
     OffsetExpiredError,
     SchemaChangedError,
 )
-from source_airtable.streams import record_reader
-from source_airtable.streams.record_reader import IncrementalRecordReader
+from source_airtable.streams import incremental_reader
+from source_airtable.streams.incremental_reader import IncrementalRecordReader
 from source_airtable.streams.stream import ReadRequest
 from unit_tests.builders import (
     BASE,
@@ -416,7 +416,7 @@ def test_chain_of_created_records() -> None:
 
 def test_too_many_created_records(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond a bound records are not remembered: they are repeated rather than lost."""
-    monkeypatch.setattr(record_reader, "MOST_RECENT_RECORDS", 1)
+    monkeypatch.setattr(incremental_reader, "MOST_RECENT_RECORDS", 1)
     page = a_page_of(a_timed_record("recA", text(TEN)), a_timed_record("recB", text(TEN)))
     first = Synced(None, TEN, [page], settings=CREATED)
 
