@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SCOPES: Final = (*READ_SCOPES, "webhook:manage")
 OURS: Final[Message] = {"options": {"filters": {"dataTypes": ["tableData", "tableFields"]}}}
 DAY: Final = 24 * HOUR
+MINUTE: Final = 60
 AS_AIRTABLE: Final[dict[str, Any]] = {
     "aged_webhook_cursor": "go_on",
     "gone_webhook_status": 404,
@@ -69,8 +70,9 @@ class Syncs:
         self.states = None
         return self.sync()
 
-    def sync(self, *, exit_code: int = 0) -> Run:
-        """Sync, and keep the states."""
+    def sync(self, *, exit_code: int = 0, wait_seconds: float = 2 * MINUTE) -> Run:
+        """Sync after a while, by default later than what is read once more; keep the states."""
+        self.admin.advance_clock(wait_seconds)
         self.admin.reset_stats()
         run = self.account.sync(self.catalog, self.states, exit_code=exit_code)
         self.calls = self.admin.stats()["by_kind"]
@@ -580,7 +582,7 @@ def lack_place(syncs: Syncs) -> None:
 
 
 LACKS: Final = {
-    "scope": (lack_scope, "lacks the scope webhook:manage"),
+    "scope": (lack_scope, "needs the scope webhook:manage"),
     "role": (lack_role, "creator role"),
     "place": (lack_place, "as many as Airtable allows"),
 }
@@ -637,15 +639,24 @@ def test_switching_methods(simulator: SimulatorProcess) -> None:
 
 
 def test_webhook_near_its_end(simulator: SimulatorProcess) -> None:
-    """A webhook with less than three days to live is prolonged; a younger one is not."""
+    """A webhook with less than three days to live is looked at again, for a list prolongs it."""
     syncs = synced(simulator, a_plain_base())
     calls = []
     for days in (1, 5):
         syncs.admin.advance_clock(days * DAY)
         syncs.sync()
-        calls.append(syncs.calls.get("refresh_webhook", 0))
+        calls.append((syncs.calls["list_webhooks"], syncs.calls.get("refresh_webhook", 0)))
 
-    assert calls == [0, 1]
+    assert calls == [(1, 0), (2, 0)]
+
+
+def test_what_was_reported_a_moment_ago(simulator: SimulatorProcess) -> None:
+    """What changed in the minute before a sync is read once more by the next one."""
+    syncs = synced(simulator, a_plain_base())
+    edited = syncs.edit(1)
+    found = [rows(syncs.sync(wait_seconds=seconds)) for seconds in (0, 2 * MINUTE, 2 * MINUTE)]
+
+    assert found == [edited, edited, set()]
 
 
 def test_check_tells_what_is_missing(simulator: SimulatorProcess) -> None:

@@ -257,7 +257,7 @@ class AirtableClient:
 
 
 def ask_again(ask: Callable[[], _Answer]) -> _Answer:
-    """Ask, and once more after a refusal or an odd answer; a stray one decides nothing."""
+    """Ask, and ask once more after a refusal or an odd answer, which may not happen again."""
     try:
         return ask()
     except (AccessDeniedError, ContractError) as odd:

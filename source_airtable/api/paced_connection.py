@@ -112,7 +112,7 @@ class PacedSession(LimiterSession):
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # noqa: ANN401 - the base's
         """Send a request, and keep no slot whichever way it ends.
 
-        A failure carries the request, for `requests` leaves it out where a body breaks off.
+        A failure carries the request. `requests` leaves it out if a body breaks off.
         """
         try:
             return super().send(request, **options)

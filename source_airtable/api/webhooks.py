@@ -94,7 +94,7 @@ class BaseWebhooks:
         return PayloadPage(payloads, following, more_follow=body.get("mightHaveMore") is True)
 
     def refresh_webhook(self, webhook_id: str) -> None:
-        """Have a webhook live for seven days from now.
+        """Extend a webhook's life to seven days from now.
 
         See https://airtable.com/developers/web/api/refresh-a-webhook
         """

@@ -109,7 +109,7 @@ class DeletionTracker:
         return []
 
     def note_known_to(self, moment: datetime) -> None:
-        """Note that a webhook has told of all deletions up to a moment."""
+        """Note that a webhook has reported all deletions up to a moment."""
         if self.last_sweep is not None and not self.is_disputed:
             self.last_sweep = max(self.last_sweep, moment)
 

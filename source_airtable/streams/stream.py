@@ -55,7 +55,7 @@ class ReadRequest:
     saved_state: Mapping[str, Any] = field(default_factory=dict)
     """The state that the stream's last incremental sync left; empty for a full refresh."""
     webhooks: Mapping[BaseId, BaseWebhook] = field(default_factory=dict)
-    """What tells of changes, where the method `webhooks` is chosen."""
+    """The webhook of each base; empty unless the method is `webhooks`."""
 
 
 @dataclass(frozen=True, slots=True)
