@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 import requests
 
-from integration_tests.account_syncs import HOUR, Account
+from integration_tests.account_syncs import HOUR, STARTED_AT, Account
 from integration_tests.airtable_simulator import SimulatorProcess
 from integration_tests.airtable_simulator.tokens import READ_SCOPES
 from integration_tests.bases import a_base, a_field, a_record, a_table, record_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from integration_tests.connector import Message, Run
 
@@ -55,6 +55,7 @@ class Syncs:
     def __init__(self, simulator: SimulatorProcess, base: Message, **incremental: Any) -> None:  # noqa: ANN401 - settings
         settings = {"method": "webhooks", "detect_deletions": True, **incremental}
         self.account = Account(simulator, base, **settings)
+        self.settings: Message = self.account.tenant.settings
         self.admin = simulator.admin
         self.admin.set_token_scopes(*SCOPES, token=self.account.tenant.token)
         self.base = base
@@ -92,6 +93,13 @@ class Syncs:
         gone = [self.ids[number] for number in numbers]
         self.admin.delete_records(*self.place, gone)
         return set(gone)
+
+    def forget_ids(self) -> None:
+        """Have the saved state be that of a table with too many records."""
+        assert self.states is not None
+        state = self.states[0]["stream"]["stream_state"]
+        del state["known_ids"]
+        state["untracked_records"] = 300_000
 
     @property
     def position(self) -> Message:
@@ -404,7 +412,7 @@ def test_deletions_that_nobody_knows(simulator: SimulatorProcess, status: int) -
     run = syncs.sync()
 
     (warning,) = (line for line in run.warnings if "stay in the destination" in line)
-    assert "between 2026-11-18T10:00:00.000Z and 2026-11-18T11:00:00.000Z" in warning
+    assert "between 2026-11-18T10:02:00.000Z and 2026-11-18T11:04:00.000Z" in warning
 
 
 @pytest.mark.parametrize("error_type", ["INVALID_OFFSET_VALUE", "UNKNOWN_FIELD_NAME"])
@@ -559,6 +567,164 @@ def test_computed_cells(simulator: SimulatorProcess) -> None:
         ("Count", True): False,
         ("Count", False): True,
     }
+
+
+# Answers of Airtable that are late, old or cut short.
+
+
+def answer(syncs: Syncs, record_ids: Collection[str], times: int = 1) -> None:
+    """Have lists of records hold these, without cells."""
+    records = [{"id": one, "createdTime": STARTED_AT, "fields": {}} for one in record_ids]
+    body = {"records": records}
+    syncs.admin.plan_fault("list_records", "status", status=200, body=body, times=times)
+
+
+def retype_name(syncs: Syncs) -> None:
+    """Change a field, so that the table is read in full."""
+    syncs.admin.retype_field(*syncs.place, "Name", "multilineText")
+
+
+def test_records_that_lists_leave_out(simulator: SimulatorProcess) -> None:
+    """Records that two lists leave out, and a list of all ids shows, are read by the next sync."""
+    syncs = synced(simulator, a_plain_base())
+    edited = syncs.edit(*range(90))
+    answer(syncs, (), times=2)
+    first = syncs.sync()
+    second = syncs.sync()
+
+    assert (rows(first), tombstones(first)) == (set(), set())
+    assert any("were not found" in line for line in first.warnings)
+    assert (rows(second), tombstones(second)) == (edited, set())
+
+
+def test_new_record_that_a_whole_list_leaves_out(simulator: SimulatorProcess) -> None:
+    """A record that the webhook names and the list of a full read leaves out is looked up."""
+    syncs = synced(simulator, a_plain_base(records=30))
+    created = syncs.admin.create_record(*syncs.place, {"Name": "new"})["id"]
+    retype_name(syncs)
+    answer(syncs, syncs.ids)
+    run = syncs.sync()
+
+    assert reasons(run)
+    assert created in rows(run)
+
+
+def test_old_cells(simulator: SimulatorProcess) -> None:
+    """A record that Airtable still shows as it was is read again by the next sync."""
+    syncs = synced(simulator, a_plain_base(records=3))
+    (edited,) = syncs.edit(1)
+    answer(syncs, [edited])
+    first = syncs.sync(wait_seconds=0)
+    second = syncs.sync()
+
+    assert [row.get("name") for row in all_rows(first)] == [None]
+    assert [row.get("name") for row in all_rows(second)] == ["edited"]
+
+
+def test_errors_that_pass(simulator: SimulatorProcess) -> None:
+    """A report that is an error, with others behind it, costs a full read and no webhook."""
+    syncs = synced(simulator, a_plain_base(records=3))
+    made = syncs.webhook_ids()
+    syncs.admin.fail_webhooks(syncs.place[0], code="INTERNAL_ERROR")
+    run = syncs.sync()
+
+    assert reasons(run)
+    assert len(syncs.webhook_ids()) <= len(made) + 1
+
+
+# Deletions of tables whose ids are too many.
+
+
+def test_first_sync_that_fails(simulator: SimulatorProcess) -> None:
+    """What a first sync emitted before it failed, and was deleted since, is found by webhook."""
+    syncs = Syncs(simulator, a_plain_base())
+    syncs.admin.plan_fault("list_records", "status", status=500, page=3, times=None)
+    syncs.states = None
+    syncs.sync(exit_code=1)
+    syncs.admin.clear_faults()
+    syncs.forget_ids()
+    gone = syncs.delete(3)
+
+    assert tombstones(syncs.sync()) == gone
+
+
+def test_deletions_that_nobody_asked_for(simulator: SimulatorProcess) -> None:
+    """A warning names the time in which nobody asked for deletions."""
+    syncs = synced(simulator, a_plain_base())
+    syncs.forget_ids()
+    syncs.settings["incremental"]["detect_deletions"] = False
+    syncs.delete(3)
+    syncs.sync()
+    syncs.settings["incremental"]["detect_deletions"] = True
+    run = syncs.sync()
+
+    assert [line for line in run.warnings if "stay in the destination" in line]
+    assert syncs.calls.get("list_records") is None
+
+
+def test_another_method_in_between(simulator: SimulatorProcess) -> None:
+    """What was deleted while created_time was chosen is found by webhook."""
+    syncs = synced(simulator, a_plain_base())
+    syncs.forget_ids()
+    gone = syncs.delete(3)
+    syncs.settings["incremental"]["method"] = "created_time"
+    syncs.sync()
+    syncs.forget_ids()
+    syncs.settings["incremental"]["method"] = "webhooks"
+
+    assert tombstones(syncs.sync()) == gone
+
+
+# With a filter of the table.
+
+
+@pytest.fixture
+def filtered(simulator: SimulatorProcess) -> Syncs:
+    """Syncs of the records that nobody has archived."""
+    records = [a_record(Name=f"note {number}") for number in range(300)]
+    syncs = Syncs(simulator, a_plain_base(a_field("Archived", "checkbox"), records=records))
+    syncs.settings["table_filters"] = [{"table": syncs.place[1], "formula": "NOT({Archived})"}]
+    syncs.first()
+    return syncs
+
+
+def archive(syncs: Syncs, number: int) -> set[str]:
+    """Have a record leave the filter; gives its id."""
+    syncs.admin.edit_record(*syncs.place, syncs.ids[number], {"Archived": True})
+    return {syncs.ids[number]}
+
+
+def test_record_that_leaves_the_filter(filtered: Syncs) -> None:
+    """A record that leaves the filter has a tombstone in the next sync, and only once."""
+    gone = archive(filtered, 7)
+    first = filtered.sync()
+    filtered.edit(7)
+    second = filtered.sync()
+
+    assert (tombstones(first), rows(first)) == (gone, set())
+    assert all_rows(second) == []
+
+
+def test_record_that_leaves_during_a_full_read(filtered: Syncs) -> None:
+    """It has one where the table is read in full too, and the list has to start over."""
+    gone = archive(filtered, 7)
+    retype_name(filtered)
+    filtered.admin.plan_fault("list_records", "expire_iterator", page=2)
+    run = filtered.sync()
+
+    assert reasons(run)
+    assert tombstones(run) == gone
+
+
+def test_record_that_leaves_while_filters_are_refused(filtered: Syncs) -> None:
+    """It has one where Airtable refuses the connector's own filter, too."""
+    gone = archive(filtered, 7)
+    filtered.admin.configure(refused_function="RECORD_ID")
+    run = filtered.sync()
+    filtered.admin.configure(refused_function="")
+    later = filtered.sync()
+
+    assert gone <= tombstones(run) | tombstones(later)
 
 
 # Where there is no webhook to read.
