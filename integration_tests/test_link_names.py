@@ -313,6 +313,20 @@ def test_unknown_table(simulator: SimulatorProcess, options: Message | None) -> 
     assert len([line for line in run.warnings if "names of linked records are null" in line]) == 1
 
 
+def test_filter_that_cannot_be_used(simulator: SimulatorProcess) -> None:
+    """If the linked table's filter cannot be used, its names are not read, and the stream fails."""
+    entry = {"table": "Customers", "view": "Public"}
+    shop = Shop(simulator, table_filters=[entry])
+
+    run, calls = shop.read("orders", exit_code=1)
+
+    failure = run.failure_of(shop.streams["orders"]["name"])
+    assert failure["failure_type"] == "config_error"
+    assert "the table has no view with the id or name Public" in failure["message"]
+    assert "read for: the names of linked records" in failure["message"]
+    assert calls == {"Orders": 1}
+
+
 def test_refused_table(simulator: SimulatorProcess) -> None:
     """If Airtable refuses the linked table, its names are null, and the log warns once."""
     invoices = a_table("Invoices", records=[])

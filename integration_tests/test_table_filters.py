@@ -516,19 +516,75 @@ def test_good_filters_in_check(simulator: SimulatorProcess) -> None:
 
 
 def test_filter_of_no_table(simulator: SimulatorProcess) -> None:
-    """An entry that names no table fails the check, and warns in `discover` and `read`."""
+    """An entry that names no table fails the check, and warns in `discover`."""
     shop = a_shop(simulator, {**NOT_ARCHIVED, "table": "Ordres"})
     (status,) = shop.tenant.connector.run("check", on_fast_clock=True).of_type("CONNECTION_STATUS")
     discovered = shop.tenant.connector.run("discover", on_fast_clock=True)
-    read = shop.read()
+    (warning,) = discovered.warnings
 
     assert status["status"] == "FAILED"
     assert "(setting: table_filters; table: Ordres)" in status["message"]
-    for run in (discovered, read):
-        (warning,) = run.warnings
-        assert "Setting table_filters: no " in warning
-        assert "a table with the id or name Ordres" in warning
-    assert shop.numbers(read) == [0, 1, 2, 3, 4, 5]
+    assert "Setting table_filters: no selected base has a table with the id or name Ordres" in (
+        warning
+    )
+
+
+@pytest.mark.parametrize("sync_mode", ["full_refresh", "incremental"])
+def test_renamed_table(simulator: SimulatorProcess, sync_mode: str) -> None:
+    """A table whose filter gives its old name is not read, nor is any other; metadata is."""
+    shop = a_shop(simulator, NOT_ARCHIVED)
+    of_tables = [shop.orders, shop.customers]
+    of_tables += shop.found.of("records", "links", "attachments", "comments")
+    metadata = shop.found.of("bases", "tables", "fields", "views")
+    shop.tenant.admin.rename_table(*shop.place, "Purchases")
+    run = shop.read(*of_tables, exit_code=1, sync_mode=sync_mode)
+    both = shop.read(*of_tables, *metadata, exit_code=1)
+
+    assert run.records == {}
+    assert set(both.records) == {stream["name"] for stream in metadata}
+    for stream in of_tables:
+        failure = run.failure_of(stream["name"])
+        assert failure["failure_type"] == "config_error"
+        assert failure["message"].startswith("The filter of a table cannot be used.")
+        assert (
+            "(setting: table_filters; table: Orders; reason: no selected base "
+            in (failure["message"])
+        )
+
+
+def test_renamed_table_with_a_filter_by_id(simulator: SimulatorProcess) -> None:
+    """A filter by the table's id holds after a rename."""
+    base = an_orders_base()
+    shop = a_shop(simulator, {**NOT_ARCHIVED, "table": base["tables"][0]["id"]}, base=base)
+    shop.tenant.admin.rename_table(*shop.place, "Purchases")
+    run = shop.read()
+
+    assert (shop.numbers(run), run.warnings) == ([1, 2, 4, 5], [])
+
+
+def test_filter_of_another_base(simulator: SimulatorProcess) -> None:
+    """An entry for a table of a base that no stream reads costs its schema, and no warning."""
+    base = an_orders_base()
+    other = a_base("Other", a_table("Elsewhere", records=1))
+    filters = [NOT_ARCHIVED, {"table": "Elsewhere", "formula": "FALSE()"}]
+    tenant = a_tenant(simulator, base, other, table_filters=filters)
+    shop = Shop(tenant, base, Discovered(tenant.connector))
+    tenant.admin.reset_stats()
+    run = shop.read()
+    calls = tenant.admin.stats()["by_kind"]
+
+    assert (shop.numbers(run), run.warnings) == ([1, 2, 4, 5], [])
+    assert (calls["list_bases"], calls["base_schema"]) == (1, 2)
+
+
+def test_filter_of_a_deleted_table(simulator: SimulatorProcess) -> None:
+    """An entry with the id of a table that is gone only warns."""
+    shop = a_shop(simulator, {**NOT_ARCHIVED, "table": "tblDeleted0000001"})
+    run = shop.read()
+    (warning,) = run.warnings
+
+    assert "no selected base has a table with the id tblDeleted0000001" in warning
+    assert shop.numbers(run) == [0, 1, 2, 3, 4, 5]
 
 
 def test_view_deleted_during_the_sync(simulator: SimulatorProcess) -> None:

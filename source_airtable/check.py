@@ -1,8 +1,8 @@
 """The connection check: can this token read what the settings select?
 
 The check costs few calls: one for each 1,000 bases in the list, then two for each base, for its
-schema and one record, and one for each filter of a table. It stops after ten bases, unless the
-settings name more.
+schema and one record, and one for each filter of a table. The method `webhooks` costs one more for
+each base, for its list of webhooks. The check stops after ten bases, unless the settings name more.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from source_airtable.api.scopes import RECORDS_SCOPE
 from source_airtable.changes.base_webhook import BaseWebhook
 from source_airtable.errors import (
     AccessDeniedError,
+    AirtableUnavailableError,
     BaseNotFoundError,
     MissingScopeError,
     NoBaseError,
@@ -65,7 +66,8 @@ class ConnectionCheck:
         filtered = [table for table in tables if table.filter != NO_FILTER]
         for table in {table.key: table for table in (*of_bases, *filtered)}.values():
             self._read_one_record(table)
-            if self._config.incremental.method == "webhooks":
+        if self._config.incremental.method == "webhooks":
+            for table in of_bases:
                 self._warn_without_webhook(table)
 
     def _raise_for_unknown_bases(self) -> None:
@@ -131,7 +133,13 @@ class ConnectionCheck:
     def _warn_without_webhook(self, table: TableSchema) -> None:
         """Warn where a sync has to do without a webhook; the check makes none."""
         levels = {base["id"]: base.get("permissionLevel") for base in self._discovery.list_bases()}
-        reason = BaseWebhook(self._client, table).why_none(levels.get(table.base_id))
+        try:
+            reason = BaseWebhook(self._client, table).why_none(levels.get(table.base_id))
+        except AirtableUnavailableError as down:
+            LOGGER.warning(
+                "The webhooks of base %s cannot be listed now: %s", table.base_name, down.message
+            )
+            return
         if reason:
             LOGGER.warning(
                 "Base %s has no webhook that a sync can read: %s. Its tables will be read by the "

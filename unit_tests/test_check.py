@@ -16,6 +16,7 @@ from source_airtable.errors import (
     MissingScopeError,
     NoBaseError,
     QuotaExceededError,
+    RateLimitedError,
     TableNotFoundError,
 )
 from unit_tests.builders import TABLE, a_base, a_config, a_text_table
@@ -299,6 +300,41 @@ def test_base_without_a_webhook(caplog: pytest.LogCaptureFixture) -> None:
         f"Base Base 1 {begin}: {NO_ROLE}",
     ]
     assert role.calls == ["list"]
+
+
+def test_webhooks_are_listed_once_for_each_base() -> None:
+    """However many tables of a base have a filter, its webhooks are listed once."""
+    webhooks = FakeWebhooks()
+    client = with_webhooks(webhooks)
+    client.schemas["appA00"] = [a_text_table(f"tbl{n}", f"Table {n}") for n in range(6)]
+    filters = [{"table": f"Table {n}", "formula": "TRUE()"} for n in range(6)]
+
+    check(client, incremental=BY_WEBHOOKS, table_filters=filters)
+
+    assert webhooks.calls == ["list"]
+    assert len(client.calls) == 2 + 6
+
+
+def test_list_of_webhooks_is_down(caplog: pytest.LogCaptureFixture) -> None:
+    """A list of webhooks that Airtable does not give now is a warning."""
+    down = FakeWebhooks()
+    down.answers["list"] = [AirtableUnavailableError(status=500)]
+
+    check(with_webhooks(down), incremental=BY_WEBHOOKS)
+
+    (warning,) = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert warning.startswith("The webhooks of base Base 0 cannot be listed now: ")
+    assert "status: 500" in warning
+
+
+def test_list_of_webhooks_is_refused_too_often() -> None:
+    """A rate limit that lasts fails the check, as it does for records."""
+    busy = FakeWebhooks()
+    busy.answers["list"] = [RateLimitedError(status=429)]
+
+    failure = failure_of(with_webhooks(busy), incremental=BY_WEBHOOKS)
+
+    assert isinstance(failure, RateLimitedError)
 
 
 @pytest.mark.parametrize("method", ["last_modified", "created_time"])

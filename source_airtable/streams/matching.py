@@ -15,7 +15,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from source_airtable.api.wire_types import BaseId, TableId
-from source_airtable.errors import BaseNotFoundError, TableNotFoundError, TransientError
+from source_airtable.errors import (
+    AirtableError,
+    BaseNotFoundError,
+    TableFilterError,
+    TableNotFoundError,
+    TransientError,
+)
 from source_airtable.schema.discovery import base_id_and_name
 from source_airtable.schema.json_schema import ANNOTATION
 from source_airtable.schema.names import clean_name, stream_name_prefix
@@ -28,7 +34,6 @@ if TYPE_CHECKING:
     from airbyte_cdk.models import AirbyteStream
 
     from source_airtable.api.wire_types import BaseDict
-    from source_airtable.errors import AirtableError
     from source_airtable.schema.discovery import Discovery
     from source_airtable.schema.table_schema import TableKey, TableSchema
 
@@ -36,7 +41,11 @@ LOGGER = logging.getLogger("airbyte.source_airtable")
 
 _BASE_ID_PART = re.compile(r"(?:^|/)(app[A-Za-z0-9]{14})/")
 _TABLE_ID_PART = re.compile(r"/(tbl[A-Za-z0-9]+)$")
+_TABLE_ID = re.compile(r"tbl[A-Za-z0-9]{14}")
 _MOST_CANDIDATES = 5
+_NO_TABLE_OF_THIS_NAME = (
+    "no selected base that can be read has a table of this name; perhaps it was renamed"
+)
 
 
 @dataclass
@@ -45,13 +54,15 @@ class Matches:
 
     tables: dict[str, TableSchema] = field(default_factory=dict)
     errors: dict[str, AirtableError] = field(default_factory=dict)
+    filter_error: AirtableError | None = None
+    """Why no table can be read: a filter may be meant for any of them."""
 
 
 class StreamMatcher:
     """Finds the tables of configured streams with as few calls as their catalog allows.
 
     Bases named by ids are read without listing bases; then those whose name begins a stream's name;
-    the rest only while a stream is without a table.
+    the rest only while a stream or a filter is without a table.
     """
 
     def __init__(self, discovery: Discovery, *, filters_bases: bool) -> None:
@@ -99,6 +110,7 @@ class StreamMatcher:
                 stream=name, candidates=", ".join(self._candidates(name)) or "none"
             )
         self._drop_unselected(matches)
+        matches.filter_error = self._find_filter_error()
         return matches
 
     def _match_by_ids(self, open_streams: dict[str, AirbyteStream], matches: Matches) -> None:
@@ -177,9 +189,12 @@ class StreamMatcher:
             named = stream_name_prefix(self._base_names.get(base_id, base_id))
             if base_id in _BASE_ID_PART.findall(name) or name.startswith(named):
                 return error
-        # A base that can be read tomorrow may hold the table that is meant.
-        hopeful = (one for one in self._base_errors.values() if isinstance(one, TransientError))
-        return next(hopeful, None)
+        return self._transient_error_of_a_base()
+
+    def _transient_error_of_a_base(self) -> AirtableError | None:
+        """Give the error of a base that can be read tomorrow, and may hold the table meant."""
+        errors = self._base_errors.values()
+        return next((one for one in errors if isinstance(one, TransientError)), None)
 
     def _only_table_of_id(self, name: str) -> list[TableSchema]:
         """Find a table by its id alone, where no other base can be meant.
@@ -218,11 +233,6 @@ class StreamMatcher:
             LOGGER.warning(
                 "Setting table_ids: no base of this sync has a table with the id or name %s.", entry
             )
-        for entry in self._discovery.find_unknown_filters(list(self._tables.values())):
-            LOGGER.warning(
-                "Setting table_filters: no base of this sync has a table with the id or name %s.",
-                entry,
-            )
         kept = {table.key for table in selected}
         for name, table in list(matches.tables.items()):
             if table.key not in kept:
@@ -230,6 +240,36 @@ class StreamMatcher:
                 matches.errors[name] = TableNotFoundError(
                     stream=name, reason="the setting table_ids leaves it out"
                 )
+
+    def _find_filter_error(self) -> AirtableError | None:
+        """Find out whether a filter is left without a table that it may be meant for.
+
+        A table whose name a filter gives may have been renamed: then nobody knows which one it is.
+        A table whose id a filter gives was deleted, so no stream reads it.
+        """
+        if not self._tables or not self._unknown_filters():
+            return None
+        failure: AirtableError | None
+        try:
+            self._read_bases(self._discovery.select_bases())
+            failure = self._transient_error_of_a_base()
+        except AirtableError as unlisted:
+            failure = unlisted
+        unknown = self._unknown_filters()
+        ids = [entry for entry in unknown if _TABLE_ID.fullmatch(entry)]
+        names = [entry for entry in unknown if entry not in ids]
+        for entry in ids if failure is None else ():
+            LOGGER.warning(
+                "Setting table_filters: no selected base has a table with the id %s.", entry
+            )
+        if not names:
+            return None
+        return failure or TableFilterError(
+            setting="table_filters", table=", ".join(names), reason=_NO_TABLE_OF_THIS_NAME
+        )
+
+    def _unknown_filters(self) -> list[str]:
+        return self._discovery.find_unknown_filters(list(self._tables.values()))
 
 
 def annotated_key(stream: AirbyteStream) -> TableKey | None:

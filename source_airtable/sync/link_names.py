@@ -24,6 +24,7 @@ from source_airtable.errors import (
     MissingScopeError,
     TableNotFoundError,
 )
+from source_airtable.schema.filter_refusal import raise_for_problem
 from source_airtable.schema.link_names import linked_table_id, to_name
 from source_airtable.sync.scan import TableScan
 
@@ -111,6 +112,7 @@ class LinkedNames:
         reason = "the base's schema does not show it"
         if linked is not None:
             try:
+                raise_for_problem(linked)
                 scan = TableScan(linked, WholeTable(), (), self._client, self._queue)
                 return scan.read_primary_cells(_take_names)
             except _UNREADABLE as denied:

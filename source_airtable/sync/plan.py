@@ -16,6 +16,7 @@ from source_airtable.changes.base_webhook import BaseWebhook
 from source_airtable.changes.webhook_position import find_position
 from source_airtable.errors import AirtableError
 from source_airtable.schema.discovery import Discovery
+from source_airtable.streams.account_stream import AccountTablesStream
 from source_airtable.streams.catalog import ACCOUNT_STREAMS
 from source_airtable.streams.matching import StreamMatcher
 from source_airtable.streams.stream import Account, ReadRequest
@@ -108,6 +109,11 @@ def plan_sync(
     names.tables = matcher.tables
     plan = SyncPlan(errors=dict(matches.errors))
     webhooks: dict[BaseId, BaseWebhook] = {}
+    if matches.filter_error is not None:
+        of_tables = [
+            one for one in of_account if issubclass(ACCOUNT_STREAMS[one], AccountTablesStream)
+        ]
+        plan.errors.update(dict.fromkeys([*matches.tables, *of_tables], matches.filter_error))
     if account.error is not None:
         plan.errors.update(dict.fromkeys(of_account, account.error))
     for one in configured:

@@ -10,6 +10,7 @@ from source_airtable.errors import (
     AccessDeniedError,
     AirtableUnavailableError,
     BaseNotFoundError,
+    TableFilterError,
     TableNotFoundError,
 )
 from source_airtable.schema.discovery import Discovery
@@ -232,6 +233,89 @@ def test_table_that_table_ids_leaves_out(account: FakeClient) -> None:
 
     assert list(matches.tables) == ["orders"]
     assert "table_ids leaves it out" in str(matches.errors["contacts"])
+
+
+DELETED = "tblDeleted0000001"
+
+
+def filter_of(*entries: str) -> dict[str, object]:
+    """The setting table_filters with these tables."""
+    return {"table_filters": [{"table": entry, "formula": "TRUE()"} for entry in entries]}
+
+
+def test_filter_of_a_table_in_a_base_that_is_read(account: FakeClient) -> None:
+    """A filter whose table is known reads no other bases."""
+    matches = match(account, annotated("contacts"), **filter_of("contacts"))
+
+    assert (matches.filter_error, account.calls) == (None, ["schema appSales"])
+
+
+@pytest.mark.parametrize("entry", ["Order Lines", "tblOrders"])
+def test_filter_of_a_table_in_another_base(
+    account: FakeClient, caplog: pytest.LogCaptureFixture, entry: str
+) -> None:
+    """A filter for a base that no stream reads is found there, and is nothing to tell."""
+    matches = match(account, annotated("contacts"), **filter_of(entry))
+
+    assert (matches.filter_error, caplog.text) == (None, "")
+    assert sorted(account.calls) == ["bases", "schema appCopy", "schema appSales", "schema appShop"]
+
+
+def test_filter_by_a_name_of_no_table(account: FakeClient) -> None:
+    """A filter by the name of a table that was renamed is an error with the entries."""
+    error = match(account, annotated("contacts"), **filter_of("Kontakte", DELETED, "Waren"))
+
+    assert isinstance(error.filter_error, TableFilterError)
+    assert error.filter_error.facts == {
+        "setting": "table_filters",
+        "table": "Kontakte, Waren",
+        "reason": "no selected base that can be read has a table of this name; perhaps it was "
+        "renamed",
+    }
+
+
+def test_filter_by_the_id_of_no_table(
+    account: FakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A filter by the id of a table that was deleted is a warning."""
+    matches = match(account, annotated("contacts"), **filter_of(DELETED))
+
+    assert matches.filter_error is None
+    assert caplog.messages == [
+        f"Setting table_filters: no selected base has a table with the id {DELETED}."
+    ]
+
+
+def test_filter_in_a_base_that_is_down(
+    account: FakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A base that can be read tomorrow may have the table, so its error is that of the filter."""
+    account.schemas["appShop"] = AirtableUnavailableError(status=503)
+
+    matches = match(account, annotated("contacts"), **filter_of("Order Lines", DELETED))
+
+    assert isinstance(matches.filter_error, AirtableUnavailableError)
+    assert caplog.text == ""
+
+
+def test_filter_in_a_base_that_is_gone(account: FakeClient) -> None:
+    """A base that is not shared any more does not excuse a filter by name."""
+    account.schemas["appShop"] = AccessDeniedError(status=403)
+
+    matches = match(account, annotated("contacts"), **filter_of("Order Lines"))
+
+    assert isinstance(matches.filter_error, TableFilterError)
+
+
+@pytest.mark.parametrize("entry", ["Order Lines", DELETED])
+def test_filter_without_a_list_of_bases(account: FakeClient, entry: str) -> None:
+    """If the bases cannot be listed, a filter by name has this error, and one by id has none."""
+    account.bases = AirtableUnavailableError(status=503)
+
+    matches = match(account, annotated("contacts"), **filter_of(entry))
+
+    assert list(matches.tables) == ["contacts"]
+    assert (matches.filter_error is None) == (entry == DELETED)
 
 
 @pytest.mark.parametrize("entry", ["appShop", "SHOP"])

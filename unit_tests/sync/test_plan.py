@@ -18,7 +18,12 @@ from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_airtable.errors import AccessDeniedError, AirtableUnavailableError, BaseNotFoundError
+from source_airtable.errors import (
+    AccessDeniedError,
+    AirtableUnavailableError,
+    BaseNotFoundError,
+    TableFilterError,
+)
 from source_airtable.streams.catalog import ACCOUNT_STREAMS
 from source_airtable.streams.stream import ReadRequest
 from source_airtable.streams.table import TableStream
@@ -52,6 +57,10 @@ if TYPE_CHECKING:
     from source_airtable.schema.table_schema import TableSchema
 
 BASES = [a_base("appA", "A"), a_base("appB", "B")]
+
+
+RENAMED = {"table": "Renamed", "formula": "TRUE()"}
+"""A filter that gives a name which no table has."""
 
 
 def a_client() -> FakeClient:
@@ -134,11 +143,21 @@ def test_calls_of_the_account() -> None:
 
 
 def test_no_streams() -> None:
-    """A sync of nothing has nothing to read, and asks for nothing."""
+    """A sync of nothing has nothing to read, and asks for nothing, whatever its filters."""
     client = a_client()
-    plan = plan_of(client=client)
+    plan = plan_of(client=client, table_filters=[RENAMED])
 
     assert (plan.table_reads(), plan.stream_count, client.calls) == ([], 0, [])
+
+
+def test_filter_of_no_table() -> None:
+    """If nobody knows which table a filter is meant for, every stream that reads tables fails."""
+    names = list(ACCOUNT_STREAMS)
+    plan = plan_of(of_table("A", 1), *map(of_account, names), table_filters=[RENAMED])
+
+    assert names_of(plan) == ["bases", "tables", "fields", "views"]
+    assert set(plan.errors) == {"A1", *names} - set(names_of(plan))
+    assert {type(error) for error in plan.errors.values()} == {TableFilterError}
 
 
 @pytest.mark.parametrize(("name", "keeps"), [("fields", True), ("bases", False)])
