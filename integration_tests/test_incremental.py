@@ -89,8 +89,8 @@ class Synced:
 
     @property
     def stream_state(self) -> Message:
-        """The state of the only stream."""
-        (state,) = self.run.states
+        """The last state of the only stream."""
+        state = self.run.states[-1]
         stream_state: Message = state["stream"]["stream_state"]
         return stream_state
 

@@ -25,6 +25,7 @@ AS_AIRTABLE: Final[dict[str, Any]] = {
     "aged_webhook_cursor": "go_on",
     "gone_webhook_status": 404,
     "webhook_error_answer": "payload",
+    "webhook_lists_prolong": True,
     "webhook_records_per_payload": None,
     "webhooks_are_private": False,
     "webhooks_report_computed": True,
@@ -805,15 +806,16 @@ def test_switching_methods(simulator: SimulatorProcess) -> None:
 
 
 def test_webhook_near_its_end(simulator: SimulatorProcess) -> None:
-    """A webhook with less than three days to live is looked at again, for a list prolongs it."""
+    """A webhook with less than three days to live is prolonged, unless a list has done so."""
     syncs = synced(simulator, a_plain_base())
     calls = []
-    for days in (1, 5):
+    for days, prolongs in ((1, True), (5, True), (5, False)):
+        syncs.admin.configure(webhook_lists_prolong=prolongs)
         syncs.admin.advance_clock(days * DAY)
         syncs.sync()
         calls.append((syncs.calls["list_webhooks"], syncs.calls.get("refresh_webhook", 0)))
 
-    assert calls == [(1, 0), (2, 0)]
+    assert calls == [(1, 0), (2, 0), (2, 1)]
 
 
 def test_what_was_reported_a_moment_ago(simulator: SimulatorProcess) -> None:

@@ -97,7 +97,8 @@ class WebhookCell:
             return Sync.NORMAL
         if error in LASTING:
             return error
-        return Sync.FALLS_BACK if self.call is Call.LIST else Sync.FULL
+        is_denied = self.fault.details.get("status") in {403, 404, 410}
+        return Sync.FALLS_BACK if self.call is Call.LIST or is_denied else Sync.FULL
 
     def _of_refresh(self, error: type[AirtableError]) -> Sync:
         if self.fault.action == "malformed" and error not in LASTING:

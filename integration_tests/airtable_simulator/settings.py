@@ -70,6 +70,8 @@ class Settings:
 
     OAuth integrations always see only their own.
     """
+    webhook_lists_prolong: bool = True
+    """Whether a list of payloads extends a webhook's life, as Airtable documents."""
     webhook_records_per_payload: int | None = None
     """Airtable may split one action into several payloads. None: it does not."""
     webhooks_report_computed: bool = True

@@ -99,7 +99,7 @@ def list_payloads(simulator: Simulator, request: Request) -> bytes:
         if given is not None and settings.aged_webhook_cursor == "refuse":
             raise errors.invalid_request("the cursor is older than the retention")
         cursor = webhook.first_number
-    if webhook.is_enabled(now):
+    if webhook.is_enabled(now) and simulator.settings.webhook_lists_prolong:
         webhook.extend(now)
     payloads = webhook.page(cursor, limit)
     following = cursor + len(payloads)
