@@ -294,6 +294,8 @@ class IncrementalRecordReader(RecordReader):
         """
         scan.sleep(SECOND_LOOK_SECONDS)
         for page in scan.fetch(sorted(self._unread)):
+            if self._deletions is not None:
+                self._deletions.note_found(record["id"] for record in page.records)
             yield self.rows(page)
         missing = self._possibly_known(self._unread)
         if len(missing) > UNCONFIRMED_DELETIONS:
