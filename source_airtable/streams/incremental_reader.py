@@ -153,7 +153,7 @@ class IncrementalRecordReader(RecordReader):
         self._was_whole = isinstance(scan.need, WholeTable)
         if self._unread:
             yield from self._look_again(scan)
-        tracker = self._deletions if self._tells_deletions else None
+        tracker = self._deletions if self._tells_deletions and not self._is_disputed else None
         if tracker is not None and self._now is not None and self.as_of is not None:
             tracker.note_destroyed(self._possibly_known(self._destroyed))
             unseen = tracker.compare(scan, self._now, is_due=self._plan.has_other_filter)
