@@ -368,7 +368,9 @@ class IncrementalRecordReader(RecordReader):
     def _warn_of_unknown_leavers(self) -> None:
         """Warn where nobody knows which records another filter leaves out."""
         state = self._saved.state
-        if self._plan.has_other_filter and self._tells_deletions and state and not state.known_ids:
+        if not self._plan.has_other_filter or not self._tells_deletions:
+            return
+        if state is not None and state.known_ids is None:
             LOGGER.warning(
                 "Stream %s: records that the table's filter leaves out now stay in the "
                 "destination, because the state does not hold the ids of the table's records. "
