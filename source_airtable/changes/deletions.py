@@ -55,6 +55,7 @@ class DeletionTracker:
         self._known = saved.known_ids if saved else None
         self._emitted = RecordIdSet()
         self._gone: list[str] = []
+        self._found: set[str] = set()
         self.last_sweep = saved.last_sweep if saved else None
         """Up to when deletions are known."""
         self.has_missed_some = False
@@ -68,6 +69,10 @@ class DeletionTracker:
         """Note records that the destination gets in this sync."""
         for record_id in record_ids:
             self._emitted.add(record_id)
+
+    def note_found(self, record_ids: Iterable[str]) -> None:
+        """Note records that were read by their ids, and may be missing from an earlier list."""
+        self._found.update(record_ids)
 
     def compare(self, listing: IdListing, now: datetime, *, is_due: bool = False) -> list[str]:
         """Find the records that are gone, and give those that no sync has seen.
@@ -84,7 +89,8 @@ class DeletionTracker:
         self.untracked_records = None
         known = RecordIdSet() if self._known is None else self._known
         there = (known, self._emitted)
-        gone = {one for ids in there for one in ids if one not in present}.difference(self._gone)
+        missing = {one for ids in there for one in ids if one not in present}
+        gone = missing.difference(self._gone, self._found)
         if self._needs_confirmation(gone, known):
             listed = listing.list_ids(again=True)
             if any(one in listed for one in gone):

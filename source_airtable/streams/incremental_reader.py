@@ -153,7 +153,7 @@ class IncrementalRecordReader(RecordReader):
         self._was_whole = isinstance(scan.need, WholeTable)
         if self._unread:
             yield from self._look_again(scan)
-        tracker = self._deletions if self._tells_deletions else None
+        tracker = self._deletions if self._tells_deletions and not self._is_disputed else None
         if tracker is not None and self._now is not None and self.as_of is not None:
             tracker.note_destroyed(self._possibly_known(self._destroyed))
             unseen = tracker.compare(scan, self._now, is_due=self._plan.has_other_filter)
@@ -294,6 +294,8 @@ class IncrementalRecordReader(RecordReader):
         """
         scan.sleep(SECOND_LOOK_SECONDS)
         for page in scan.fetch(sorted(self._unread)):
+            if self._deletions is not None:
+                self._deletions.note_found(record["id"] for record in page.records)
             yield self.rows(page)
         missing = self._possibly_known(self._unread)
         if len(missing) > UNCONFIRMED_DELETIONS:
@@ -366,7 +368,9 @@ class IncrementalRecordReader(RecordReader):
     def _warn_of_unknown_leavers(self) -> None:
         """Warn where nobody knows which records another filter leaves out."""
         state = self._saved.state
-        if self._plan.has_other_filter and self._tells_deletions and state and not state.known_ids:
+        if not self._plan.has_other_filter or not self._tells_deletions:
+            return
+        if state is not None and state.known_ids is None:
             LOGGER.warning(
                 "Stream %s: records that the table's filter leaves out now stay in the "
                 "destination, because the state does not hold the ids of the table's records. "

@@ -445,7 +445,9 @@ def test_too_many_records(
     assert plan_from(state, most, WEBHOOKS).need == RecordIds(named(1_200))
     caplog.clear()
     assert plan_from(state, more, WEBHOOKS) == WHOLE
-    assert told(caplog)[1].endswith("the webhook names 1,201 changed records.")
+    assert told(caplog)[1].endswith(
+        "the webhook names 1,201 changed records, and the whole table costs less."
+    )
 
 
 def test_volatile_table_with_a_webhook(caplog: pytest.LogCaptureFixture) -> None:

@@ -18,6 +18,7 @@ from source_airtable.errors import (
     OffsetExpiredError,
     SchemaChangedError,
 )
+from source_airtable.schema.table_filter import TableFilter
 from source_airtable.streams import incremental_reader
 from source_airtable.streams.incremental_reader import IncrementalRecordReader
 from source_airtable.streams.stream import ReadRequest
@@ -790,6 +791,48 @@ def test_table_that_shrank(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert second.known == {"recA"}
     assert "untracked_records" not in second.saved
+
+
+FILTERED_TABLE = replace(a_table_schema(), filter=TableFilter(formula="TRUE()"))
+LEAVERS = (
+    "Stream contacts: records that the table's filter leaves out now stay in the destination, "
+    "because the state does not hold the ids of the table's records. Clear the stream in Airbyte "
+    "to remove them."
+)
+
+
+@pytest.mark.parametrize("is_tracked", [True, False])
+def test_changed_filter(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, *, is_tracked: bool
+) -> None:
+    """Known records that another filter leaves out get tombstones; of others a warning tells."""
+    if not is_tracked:
+        monkeypatch.setattr(deletions, "MOST_TRACKED_RECORDS", 1)
+    saved = a_first_sync(settings=TRACKING)
+    filtered = a_stream(FILTERED_TABLE, with_tombstones=True)
+
+    synced = Synced(saved, TEN, [a_page("recA")], settings=TRACKING, stream=filtered)
+
+    assert synced.deleted == (["recB"] if is_tracked else [])
+    assert (LEAVERS in caplog.messages) is not is_tracked
+
+
+def test_changed_filter_of_a_table_without_records(caplog: pytest.LogCaptureFixture) -> None:
+    """Where no record was in the old filter, none can leave it, and no warning says so."""
+    saved = Synced(None, NINE, [a_page()], settings=TRACKING).saved
+    filtered = a_stream(FILTERED_TABLE, with_tombstones=True)
+
+    synced = Synced(saved, TEN, [a_page("recA")], settings=TRACKING, stream=filtered)
+
+    assert (synced.deleted, synced.known) == ([], {"recA"})
+    assert LEAVERS not in caplog.messages
+
+
+def test_changed_filter_without_tombstones(caplog: pytest.LogCaptureFixture) -> None:
+    """Where nobody asks for deletions, nothing is said of records that leave the filter."""
+    Synced(a_first_sync(), TEN, [a_page("recA")], stream=a_stream(FILTERED_TABLE)).rows()
+
+    assert LEAVERS not in caplog.messages
 
 
 def test_state_when_tracking_is_switched_off() -> None:

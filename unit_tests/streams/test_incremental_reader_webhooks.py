@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from source_airtable.errors import (
     ContractError,
     OffsetExpiredError,
 )
+from source_airtable.schema.table_filter import TableFilter
 from source_airtable.streams.incremental_reader import SECOND_LOOK_SECONDS
 from source_airtable.streams.stream import ReadRequest
 from unit_tests.builders import (
@@ -34,6 +36,7 @@ from unit_tests.builders import (
     a_page_of,
     a_record,
     a_table,
+    a_table_schema,
     a_table_stream,
     a_text_table,
 )
@@ -269,6 +272,26 @@ def test_second_look(scans: list[Any], emitted: list[str], deleted: list[str]) -
     assert synced.known == {"recA", "recB", "recC"}.difference(deleted)
 
 
+@pytest.mark.parametrize(
+    ("found", "emitted", "deleted"),
+    [(["recC"], ["recA", "recB", "recC"], []), ([], ["recA", "recB"], ["recC"])],
+    ids=["there", "gone"],
+)
+def test_second_look_after_a_whole_table(
+    found: list[str], emitted: list[str], deleted: list[str]
+) -> None:
+    """A changed record that a whole scan misses is looked up again, and deleted if it is gone."""
+    webhooks = a_webhook()
+    saved = {**a_first_sync(webhooks), "fingerprint": "9f9f9f9f"}
+    webhooks.add("achA", a_payload(created=["recC"]))
+
+    synced = Synced(webhooks, saved, TEN, [a_page("recA", "recB")], [a_page(*found)])
+
+    assert synced.formulas == [None, *picked("recC")]
+    assert synced.queue.sleeps == [SECOND_LOOK_SECONDS]
+    assert (synced.emitted, synced.deleted, synced.known) == (emitted, deleted, set(emitted))
+
+
 def test_no_second_look_without_need() -> None:
     """If every changed record is there, nobody waits."""
     webhooks = a_webhook()
@@ -334,6 +357,125 @@ def test_many_deleted_records() -> None:
 
     assert (synced.deleted, synced.formulas) == (list(records[1:]), [])
     assert synced.known == {records[0]}
+
+
+MANY = tuple(f"rec{number:014d}" for number in range(300))
+
+
+@pytest.mark.parametrize("listed", [MANY[51:], MANY], ids=["gone", "there"])
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_many_missing_records(
+    caplog: pytest.LogCaptureFixture, listed: tuple[str, ...], *, is_whole: bool
+) -> None:
+    """If many records are missing, a list of all ids confirms it, or the next sync reads again."""
+    webhooks, missing = a_webhook(), MANY[:51]
+    saved = a_first_sync(webhooks, records=MANY)
+    webhooks.add("achA", a_payload(*missing))
+    before = {**saved, **({"fingerprint": "9f9f9f9f"} if is_whole else {})}
+    scan = [a_page(*MANY[51:])] if is_whole else []
+
+    synced = Synced(webhooks, before, TEN, scan, [a_page()], [a_page(*listed)])
+
+    is_gone = listed != MANY
+    first = None if is_whole else picked(*missing)[0]
+    assert synced.formulas == [first, *picked(*missing), None]
+    assert synced.deleted == (list(missing) if is_gone else [])
+    assert synced.known == set(listed)
+    state = synced.saved
+    assert state["webhook"]["cursor"] == (2 if is_gone else 1)
+    assert state["read_to"] == state["webhook"]["read_at"] == text(TEN if is_gone else NINE)
+    assert state["cursor_floor"] == text(TEN)
+    warning = (
+        "Stream contacts: 51 records that the webhook names were not found, and some of them are "
+        "in the list of all records. No record counts as deleted in this sync, and the next one "
+        "reads them again."
+    )
+    assert (warning in caplog.messages) is not is_gone
+
+
+def test_some_missing_records() -> None:
+    """Fifty missing records are deleted without a list of all ids."""
+    webhooks = a_webhook()
+    saved = a_first_sync(webhooks, records=MANY)
+    webhooks.add("achA", a_payload(*MANY[:50]))
+
+    synced = Synced(webhooks, saved, TEN, [], [])
+
+    assert synced.formulas == picked(*MANY[:50]) * 2
+    assert synced.deleted == list(MANY[:50])
+
+
+def test_sync_after_missing_records() -> None:
+    """The sync after one in which many records were missing reads them again."""
+    webhooks = a_webhook()
+    saved = a_first_sync(webhooks, records=MANY)
+    webhooks.add("achA", a_payload(*MANY[:51], destroyed=[MANY[60]]))
+    disputed = Synced(webhooks, saved, TEN, [], [], [a_page(*MANY)])
+
+    again = Synced(webhooks, disputed.saved, ELEVEN, [a_page(*MANY[:51])])
+
+    assert disputed.deleted == []
+    assert (again.emitted, again.deleted) == (list(MANY[:51]), [MANY[60]])
+    assert again.saved["webhook"]["cursor"] == 2
+
+
+@pytest.mark.parametrize("is_tracked", [True, False])
+def test_records_outside_the_filter(monkeypatch: pytest.MonkeyPatch, *, is_tracked: bool) -> None:
+    """Only known records of a filtered table get tombstones, where the state knows them."""
+    if not is_tracked:
+        monkeypatch.setattr(deletions, "MOST_TRACKED_RECORDS", 1)
+    webhooks = a_webhook()
+    stream = a_stream(replace(a_table_schema(), filter=TableFilter(formula="TRUE()")))
+    saved = a_first_sync(webhooks, stream=stream)
+    webhooks.add("achA", a_payload("recA", "recX", destroyed=["recB", "recY"]))
+
+    synced = Synced(webhooks, saved, TEN, [], [], stream=stream)
+
+    assert synced.deleted == ["recA", "recB", *([] if is_tracked else ["recX", "recY"])]
+    assert synced.known == (set() if is_tracked else None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "scans"),
+    [
+        (UNTOLD, []),
+        (IncrementalSettings(), [[a_page()]]),
+        (IncrementalSettings(method="created_time"), [[a_page("recA", "recB")]]),
+    ],
+    ids=["webhooks", "last_modified", "created_time"],
+)
+def test_large_table_without_tombstones(
+    monkeypatch: pytest.MonkeyPatch, settings: IncrementalSettings, scans: list[Any]
+) -> None:
+    """A sync that tells no deletions keeps up to when they are known, and how many records are."""
+    monkeypatch.setattr(deletions, "MOST_TRACKED_RECORDS", 1)
+    webhooks = a_webhook()
+    saved = a_first_sync(webhooks)
+
+    state = Synced(webhooks, saved, TEN, *scans, settings=settings).saved
+
+    assert (state["untracked_records"], state["last_sweep"]) == (2, text(NINE))
+    assert "known_ids" not in state
+
+
+def test_deletions_of_a_large_table_that_were_not_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Deletions that were dropped and cannot be found are one warning that names the time."""
+    monkeypatch.setattr(deletions, "MOST_TRACKED_RECORDS", 1)
+    webhooks = a_webhook()
+    first = a_first_sync(webhooks)
+    webhooks.add("achA", a_payload(destroyed=["recA"]))
+    untold = Synced(webhooks, first, TEN, settings=UNTOLD)
+    webhooks.add("achA", a_payload(destroyed=["recB"]))
+    assert "stay in the destination" not in caplog.text
+
+    told = Synced(webhooks, untold.saved, ELEVEN)
+    later = Synced(webhooks, told.saved, ELEVEN + HOUR)
+
+    assert (told.deleted, later.rows()) == (["recB"], [])
+    (warning,) = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert f"that were deleted between {text(NINE)} and {text(ELEVEN)} stay" in warning
 
 
 def test_large_table(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -405,15 +547,20 @@ def test_sweep_after_a_gap() -> None:
 
 
 def test_refused_filter() -> None:
-    """If Airtable refuses to pick by ids, everything is read, and nobody looks twice."""
+    """If Airtable refuses to pick by ids, everything is read, and read again for what is missing.
+
+    A page may miss a new record, however it was asked for.
+    """
     webhooks = a_webhook()
     saved = a_first_sync(webhooks)
     webhooks.add("achA", a_payload("recA", "recC", destroyed=["recB"]))
 
-    synced = Synced(webhooks, saved, TEN, [ContractError(status=422)], [a_page("recA")])
+    refused, whole = [ContractError(status=422)], [a_page("recA")]
+    synced = Synced(webhooks, saved, TEN, refused, whole, refused, whole)
 
-    assert (synced.emitted, synced.deleted) == (["recA"], ["recB"])
-    assert (synced.queue.sleeps, synced.saved["scanned_records"]) == ([], 1)
+    assert synced.formulas == [*picked("recA", "recC"), None, *picked("recC"), None]
+    assert (synced.emitted, synced.deleted) == (["recA"], ["recB", "recC"])
+    assert (synced.queue.sleeps, synced.saved["scanned_records"]) == ([SECOND_LOOK_SECONDS], 1)
 
 
 def test_deletions_that_were_not_told() -> None:
@@ -480,14 +627,14 @@ def test_sync_without_a_webhook(caplog: pytest.LogCaptureFixture) -> None:
         saved["webhook"],
     )
     assert without.saved["scanned_records"] == 2
-    assert "the token lacks the scope webhook:manage" in caplog.text
+    assert "Airtable refuses the list of webhooks" in caplog.text
     assert (later.formulas[:1], later.emitted) == (picked("recA"), ["recA"])
     assert (later.deleted, later.known) == (["recB"], {"recA"})
     assert later.saved["method"] == "webhooks"
 
 
 def test_sync_by_edits_between() -> None:
-    """A sync by last_modified keeps the place, too; one by created_time does not."""
+    """A sync by another method keeps the place, too, and the size of the table."""
     webhooks = a_webhook()
     saved = a_first_sync(webhooks)
     created = IncrementalSettings(method="created_time")
@@ -495,8 +642,8 @@ def test_sync_by_edits_between() -> None:
     by_edits = Synced(webhooks, saved, TEN, [a_page()], settings=BY_EDITS).saved
     by_creation = Synced(webhooks, saved, TEN, [a_page()], settings=created).saved
 
-    assert by_edits["webhook"] == saved["webhook"]
-    assert not {"webhook", "scanned_records"} & set(by_creation)
+    for state in (by_edits, by_creation):
+        assert (state["webhook"], state["scanned_records"]) == (saved["webhook"], 2)
 
 
 def test_no_date() -> None:
@@ -554,6 +701,22 @@ def test_failing_scan() -> None:
     assert (state["webhook"], state["read_to"]) == (saved["webhook"], text(NINE))
     again = Synced(webhooks, state, ELEVEN, [a_page(*records[:100])], [a_page(records[100])])
     assert (again.emitted, again.deleted) == (records, ["recB"])
+
+
+def test_failing_first_sync() -> None:
+    """After a first scan that fails, the webhook is read from where it was before the scan."""
+    webhooks = a_webhook(a_payload("recA"))
+
+    failed = Synced(webhooks, None, NINE, [a_page("recA"), AirtableUnavailableError(status=503)])
+    webhooks.add("achA", a_payload("recC"))
+    again = Synced(webhooks, failed.state(), TEN, [a_page("recA", "recB")], [a_page("recC")])
+
+    assert failed.errors == {"contacts": "AirtableUnavailableError"}
+    assert failed.state()["webhook"] == {"id": "achA", "cursor": 2, "read_at": text(NINE)}
+    assert "read_to" not in failed.state()
+    assert again.formulas == [None, *picked("recC")]
+    assert (again.emitted, again.deleted) == (["recA", "recB", "recC"], [])
+    assert again.saved["webhook"]["cursor"] == 3
 
 
 NAME, NOTES = a_field(name="Name"), a_field(field_id=NOTES_FIELD, name="Notes")

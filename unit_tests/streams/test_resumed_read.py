@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from source_airtable.changes.base_webhook import BaseWebhook
 from source_airtable.changes.need import ChangedSince, WholeTable
 from source_airtable.changes.parts import TablePart
 from source_airtable.changes.record_ids import pack_ids, unpack_ids
@@ -13,7 +14,10 @@ from source_airtable.config import IncrementalSettings
 from source_airtable.errors import AirtableUnavailableError
 from source_airtable.records import Page
 from source_airtable.streams.stream import ReadRequest
-from unit_tests.builders import TABLE, a_page, a_page_of, a_record, an_account_stream
+from unit_tests.builders import BASE, TABLE, a_page, a_page_of, a_record, an_account_stream
+from unit_tests.fake_client import FakeClient
+from unit_tests.fake_webhooks import FakeWebhooks, a_payload
+from unit_tests.streams import test_incremental_reader_webhooks as by_webhook
 from unit_tests.streams.test_incremental_reader import (
     CREATED,
     HOUR,
@@ -245,6 +249,67 @@ def test_records_of_the_lookback_in_parts() -> None:
     next_sync = Synced(saved, TEN + HOUR, [a_page_of(*again)], settings=CREATED)
     assert next_sync.formulas == [ChangedSince("created_time", NINE - HOUR).formula]
     assert next_sync.emitted == ["recNew"]
+
+
+# webhooks
+
+
+def broken_off_by_webhook(webhooks: FakeWebhooks) -> Any:  # noqa: ANN401 - JSON
+    """The state of a read at nine whose parts `01` and `aA` are read when the process ends."""
+    stream = a_stream(with_tombstones=True)
+    client = FakeClient()
+    client.webhooks[BASE] = webhooks
+    webhook = BaseWebhook(client.as_client(), stream.table)
+    request = ReadRequest(by_webhook.SETTINGS, {}, {BASE: webhook})
+    reader: Any = stream.reader(stream.table, request)
+    reader.start(NINE)
+    reader.rows(Page([a_record(record_id=one) for one in ("rec0", "recA", "recZ")]))
+    reader.note_read_parts(READ)
+    return reader.state_after_failure()
+
+
+def test_webhook_of_a_resumed_read() -> None:
+    """What changed since the first attempt began is read after the parts, in the sync after."""
+    webhooks = by_webhook.a_webhook(a_payload("recOld"))
+    saved = broken_off_by_webhook(webhooks)
+    webhooks.add("achA", a_payload("recA", destroyed=["rec0"]))
+
+    second = by_webhook.Synced(webhooks, saved, TEN, [a_page("recB", "recZ")])
+    third = by_webhook.Synced(webhooks, second.saved, TEN + HOUR, [a_page("recA")])
+
+    assert saved["webhook"] == {"id": "achA", "cursor": 2, "read_at": text(NINE)}
+    assert (second.formulas, second.deleted) == ([REST.formula], [])
+    assert (second.saved["webhook"], second.saved["read_to"]) == (saved["webhook"], text(NINE))
+    assert "read_parts" not in second.saved
+    assert third.formulas == by_webhook.picked("recA")
+    assert (third.emitted, third.deleted) == (["recA"], ["rec0"])
+    assert third.saved["webhook"]["cursor"] == 3
+
+
+def test_resumed_read_without_a_webhook() -> None:
+    """Without a webhook the read goes on all the same, and keeps the place."""
+    webhooks = by_webhook.a_webhook()
+    saved = broken_off_by_webhook(webhooks)
+    webhooks.answers["list"] = [by_webhook.SCOPE] * 2
+
+    synced = by_webhook.Synced(webhooks, saved, TEN, [a_page("recB", "recZ")])
+
+    assert synced.formulas == [REST.formula]
+    assert (synced.saved["webhook"], synced.saved["read_to"]) == (saved["webhook"], text(NINE))
+
+
+def test_parts_and_another_webhook() -> None:
+    """If nobody knows what changed in the parts since, the table is read anew, by a new place."""
+    saved = broken_off_by_webhook(by_webhook.a_webhook())
+
+    synced = by_webhook.Synced(
+        by_webhook.a_webhook(webhook_id="achB"), saved, TEN, [a_page("recA", "recB")]
+    )
+
+    assert (synced.formulas, synced.emitted) == ([None], ["recA", "recB"])
+    assert synced.deleted == ["rec0", "recZ"]
+    assert (synced.saved["webhook"]["id"], synced.saved["read_to"]) == ("achB", text(TEN))
+    assert "read_parts" not in synced.saved
 
 
 # Streams over many tables

@@ -176,23 +176,24 @@ class Reading:
         assert not self._worker.is_alive(), "the scan hangs"
         if self.failure is not None:
             raise self.failure
+        ended = sum(isinstance(item, ReaderFinished) for item in self.items)
+        assert ended == len(readers), "not each reader has ended"
 
     def _run(self) -> None:
         try:
             self.scan.run()
         except BaseException as failure:  # noqa: BLE001 - raised again
             self.failure = failure
-            self.queue.fail(failure)
+        # A page may come behind the end of the last reader, so the worker says when it is over.
+        self.queue.fail(self.failure or SyncAbandonedError())
 
     def _take(self) -> None:
-        ended = 0
-        while ended < len(self.readers):
+        while True:
             try:
                 item = self.queue.get()
             except BaseException:  # noqa: BLE001 - the worker's own
                 return
             self.items.append(item)
-            ended += isinstance(item, ReaderFinished)
             if isinstance(item, PageRows) and item.permit is not None:
                 item.permit.release()
 
