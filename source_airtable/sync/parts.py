@@ -88,7 +88,8 @@ class TurnToParts:
 
     def is_due(self, page: PageFacts) -> bool:
         """Tell, behind a page, whether parts may be faster, or let the next sync go on."""
-        if not self.is_allowed or not page.has_more:
+        # Empty pages may have no end, and say nothing of how large the table is.
+        if not self.is_allowed or not page.has_more or not page.records:
             return False
         self._occasion.note(page)
         if self._scan.can_resume and self._occasion.pages >= RESUMED_PAGES_BEFORE:
