@@ -435,6 +435,18 @@ def test_records_outside_the_filter(monkeypatch: pytest.MonkeyPatch, *, is_track
     assert synced.known == (set() if is_tracked else None)
 
 
+def test_many_records_outside_the_filter() -> None:
+    """Records that never were in the filter are not looked for in a list of all ids."""
+    webhooks = a_webhook()
+    stream = a_stream(replace(a_table_schema(), filter=TableFilter(formula="TRUE()")))
+    saved = {**a_first_sync(webhooks, stream=stream), "scanned_records": 1_000}
+    webhooks.add("achA", a_payload("recA", *MANY[:51]))
+
+    synced = Synced(webhooks, saved, TEN, [a_page("recA")], [], stream=stream)
+
+    assert (synced.emitted, synced.deleted, len(synced.formulas)) == (["recA"], [], 2)
+
+
 @pytest.mark.parametrize(
     ("settings", "scans"),
     [
