@@ -21,7 +21,7 @@ from integration_tests.airtable_simulator.ids import make_id
 from integration_tests.airtable_simulator.tokens import READ_SCOPES
 from integration_tests.in_process import DELETED_AT, Destination, key_of
 from integration_tests.webhook_caller import DATA_TYPES, a_specification
-from source_airtable.api.webhooks import MOST_WEBHOOKS_OF_A_BASE, BaseWebhooks
+from source_airtable.api.webhooks import MOST_WEBHOOKS_OF_A_BASE, WebhookEndpoints
 from source_airtable.changes.need import RecordIds
 from source_airtable.sync.scan import TableScan
 
@@ -58,8 +58,8 @@ PAYLOADS_OF_A_PAGE: Final = 3
 UNREAD_PAYLOADS: Final = 15
 LIMITS: Final = {
     "source_airtable.api.webhooks.MOST_PAYLOADS_OF_A_PAGE": PAYLOADS_OF_A_PAGE,
-    "source_airtable.changes.base_webhook.MOST_UNREAD_PAYLOADS": UNREAD_PAYLOADS,
-    "source_airtable.changes.base_webhook._MOST_PAGES": 2 * UNREAD_PAYLOADS,
+    "source_airtable.changes.shared_webhook.MOST_UNREAD_PAYLOADS": UNREAD_PAYLOADS,
+    "source_airtable.changes.shared_webhook._MOST_PAGES": 2 * UNREAD_PAYLOADS,
 }
 DEFAULTS: Final[Json] = {
     "aged_webhook_cursor": "go_on",
@@ -634,14 +634,14 @@ def _emitted(stream: AirbyteStream, outcome: Outcome) -> set[str]:
 @contextmanager
 def before_the_list_of_payloads(hook: Callable[[], None]) -> Iterator[None]:
     """Call something before payloads are asked for, between the lists of webhooks and of these."""
-    real = BaseWebhooks.list_payloads
+    real = WebhookEndpoints.list_payloads
 
     def list_payloads(webhooks: Any, webhook_id: str, cursor: int) -> Any:  # noqa: ANN401 - as the real one
         hook()
         return real(webhooks, webhook_id, cursor)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(BaseWebhooks, "list_payloads", list_payloads)
+        patch.setattr(WebhookEndpoints, "list_payloads", list_payloads)
         yield
 
 

@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from source_airtable.api.scopes import RECORDS_SCOPE
-from source_airtable.changes.base_webhook import BaseWebhook
+from source_airtable.changes.shared_webhook import SharedWebhook
 from source_airtable.errors import (
     AccessDeniedError,
     AirtableUnavailableError,
@@ -134,7 +134,7 @@ class ConnectionCheck:
         """Warn where a sync has to do without a webhook; the check makes none."""
         levels = {base["id"]: base.get("permissionLevel") for base in self._discovery.list_bases()}
         try:
-            reason = BaseWebhook(self._client, table).why_none(levels.get(table.base_id))
+            reason = SharedWebhook(self._client, table).why_none(levels.get(table.base_id))
         except AirtableUnavailableError as down:
             LOGGER.warning(
                 "The webhooks of base %s cannot be listed now: %s", table.base_name, down.message

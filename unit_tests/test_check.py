@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from source_airtable.api.wire_types import BaseId
-from source_airtable.changes.base_webhook import NO_ROLE
+from source_airtable.changes.shared_webhook import NO_ROLE
 from source_airtable.check import ConnectionCheck
 from source_airtable.errors import (
     AccessDeniedError,

@@ -48,7 +48,7 @@ class PayloadPage:
     more_follow: bool
 
 
-class BaseWebhooks:
+class WebhookEndpoints:
     """Calls the endpoints of the webhooks of one base; raises the client's errors."""
 
     def __init__(self, client: AirtableClient, base_id: BaseId) -> None:

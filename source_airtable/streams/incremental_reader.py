@@ -56,7 +56,7 @@ class IncrementalRecordReader(RecordReader):
         self._names_fields = True
         self._settings = request.incremental or IncrementalSettings()
         self._saved = parse_state(request.saved_state)
-        self._base_webhook = request.webhooks.get(table.base_id)
+        self._shared_webhook = request.webhooks.get(table.base_id)
         self._webhook: WebhookFacts | None = None
         """What the webhook says of the table; None where none is read."""
         self._now: datetime | None = None
@@ -88,7 +88,7 @@ class IncrementalRecordReader(RecordReader):
     def start(self, as_of: datetime | None) -> Need:
         """Plan the read from the saved state, and from what the base's webhook says."""
         self._now = as_of
-        self._webhook = ask_webhook(self._base_webhook, self._saved.state, self.converter, as_of)
+        self._webhook = ask_webhook(self._shared_webhook, self._saved.state, self.converter, as_of)
         if self._webhook is None and self._settings.method == "webhooks":
             self._settings = self._settings.model_copy(update={"method": "last_modified"})
         self._tells_deletions = self._can_tell_deletions()

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from airbyte_cdk.models import AirbyteMessage, AirbyteRecordMessageFileReference
 
     from source_airtable.api.wire_types import BaseDict, BaseId, FieldId
-    from source_airtable.changes.base_webhook import BaseWebhook
     from source_airtable.changes.need import Need
     from source_airtable.changes.record_ids import RecordIdSet
+    from source_airtable.changes.shared_webhook import SharedWebhook
     from source_airtable.config import IncrementalSettings
     from source_airtable.errors import AirtableError
     from source_airtable.records import Page, Row
@@ -54,7 +54,7 @@ class ReadRequest:
     """None asks for a full refresh."""
     saved_state: Mapping[str, Any] = field(default_factory=dict)
     """The state that the stream's last incremental sync left; empty for a full refresh."""
-    webhooks: Mapping[BaseId, BaseWebhook] = field(default_factory=dict)
+    webhooks: Mapping[BaseId, SharedWebhook] = field(default_factory=dict)
     """The webhook of each base; empty unless the method is `webhooks`."""
 
 

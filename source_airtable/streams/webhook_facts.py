@@ -12,19 +12,19 @@ from source_airtable.schema.formula_fields import find_fields
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from source_airtable.changes.base_webhook import BaseWebhook
+    from source_airtable.changes.shared_webhook import SharedWebhook
     from source_airtable.changes.state import SyncState
     from source_airtable.records import RecordConverter
 
 
 def ask_webhook(
-    base_webhook: BaseWebhook | None,
+    shared_webhook: SharedWebhook | None,
     saved: SyncState | None,
     converter: RecordConverter,
     now: datetime | None,
 ) -> WebhookFacts | None:
     """Ask what happened to a table since the saved state; None where no webhook is read."""
-    webhook = base_webhook.read(now) if base_webhook else None
+    webhook = shared_webhook.read(now) if shared_webhook else None
     if webhook is None:
         return None
     place = saved.webhook if saved else None

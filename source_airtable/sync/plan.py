@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airbyte_cdk.models import SyncMode
 
-from source_airtable.changes.base_webhook import BaseWebhook
+from source_airtable.changes.shared_webhook import SharedWebhook
 from source_airtable.changes.webhook_position import find_position
 from source_airtable.errors import AirtableError
 from source_airtable.schema.discovery import Discovery
@@ -108,7 +108,7 @@ def plan_sync(
     matches = matcher.match([one for one in declared if one.name not in ACCOUNT_STREAMS])
     names.tables = matcher.tables
     plan = SyncPlan(errors=dict(matches.errors))
-    webhooks: dict[BaseId, BaseWebhook] = {}
+    webhooks: dict[BaseId, SharedWebhook] = {}
     if matches.filter_error is not None:
         of_tables = [
             one for one in of_account if issubclass(ACCOUNT_STREAMS[one], AccountTablesStream)
@@ -169,12 +169,12 @@ def _read_account(matcher: StreamMatcher, config: Config) -> Account:
 
 
 def _find_webhooks(
-    streams: Iterable[PlannedStream], webhooks: dict[BaseId, BaseWebhook], client: AirtableClient
+    streams: Iterable[PlannedStream], webhooks: dict[BaseId, SharedWebhook], client: AirtableClient
 ) -> None:
     """Note where each stream goes on, since the webhook of a base is read once for all of them."""
     for planned in streams:
         for table in planned.tables if planned.request.incremental else ():
-            webhook = webhooks.setdefault(table.base_id, BaseWebhook(client, table))
+            webhook = webhooks.setdefault(table.base_id, SharedWebhook(client, table))
             saved = planned.stream.state_of(table, planned.request.saved_state)
             position = find_position(saved)
             if position is not None:

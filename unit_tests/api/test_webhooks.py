@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from source_airtable.api.webhooks import (
-    BaseWebhooks,
     PayloadPage,
     Webhook,
+    WebhookEndpoints,
     has_no_place,
     parse_moment,
 )
@@ -35,17 +35,17 @@ NOON = datetime(2026, 11, 18, 12, tzinfo=timezone.utc)
 
 
 @pytest.fixture
-def webhooks(client: AirtableClient) -> BaseWebhooks:
+def webhooks(client: AirtableClient) -> WebhookEndpoints:
     """The webhooks of a base."""
-    return BaseWebhooks(client, BASE)
+    return WebhookEndpoints(client, BASE)
 
 
-def answered_by(kind: str, answer: object) -> BaseWebhooks:
+def answered_by(kind: str, answer: object) -> WebhookEndpoints:
     """The webhooks of a base, which give this answer to a kind of call."""
     client = FakeClient()
     client.webhooks[BASE] = FakeWebhooks()
     client.webhooks[BASE].answers[kind] = [answer]
-    return BaseWebhooks(client.as_client(), BASE)
+    return WebhookEndpoints(client.as_client(), BASE)
 
 
 def with_filters(**filters: object) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def fits(listed: object) -> bool:
     return webhook.fits
 
 
-def test_listed_webhook(webhooks: BaseWebhooks, airtable: requests_mock.Mocker) -> None:
+def test_listed_webhook(webhooks: WebhookEndpoints, airtable: requests_mock.Mocker) -> None:
     """A webhook has an id, the number of its next payload, and the end of its life."""
     listed = a_listed_webhook(cursorForNextPayload=4, expirationTime="2026-11-18T12:00:00.000Z")
     airtable.get(WEBHOOKS, json={"webhooks": [listed]})
@@ -167,7 +167,7 @@ def test_any_end_of_life(text: object) -> None:
     assert end is None or isinstance(end <= NOON, bool)
 
 
-def test_creation(webhooks: BaseWebhooks, airtable: requests_mock.Mocker) -> None:
+def test_creation(webhooks: WebhookEndpoints, airtable: requests_mock.Mocker) -> None:
     """A new webhook has our specification and no address, and counts from 1."""
     expiration = "2026-11-18T12:00:00.000Z"
     answer = {"id": "achA", "macSecretBase64": "…", "expirationTime": expiration}
@@ -185,7 +185,7 @@ def test_odd_creation(answer: dict[str, Any]) -> None:
         answered_by("create", answer).create_webhook()
 
 
-def test_payloads(webhooks: BaseWebhooks, airtable: requests_mock.Mocker) -> None:
+def test_payloads(webhooks: WebhookEndpoints, airtable: requests_mock.Mocker) -> None:
     """Payloads are asked for by their number, fifty at once."""
     payloads = [{"baseTransactionNumber": 7}, {"baseTransactionNumber": 8}]
     airtable.get(PAYLOADS, json={"payloads": payloads, "cursor": 6, "mightHaveMore": True})
@@ -223,7 +223,7 @@ def test_odd_payloads(answer: dict[str, Any]) -> None:
         answered_by("payloads", answer).list_payloads("achA", 4)
 
 
-def test_refresh(webhooks: BaseWebhooks, airtable: requests_mock.Mocker) -> None:
+def test_refresh(webhooks: WebhookEndpoints, airtable: requests_mock.Mocker) -> None:
     """A refresh is one request, which needs no content."""
     airtable.post(f"{WEBHOOKS}/achA/refresh", json={"expirationTime": None})
 
@@ -235,7 +235,7 @@ def test_refresh(webhooks: BaseWebhooks, airtable: requests_mock.Mocker) -> None
 @given(st.dictionaries(st.sampled_from(["webhooks", "id", "cursor", "payloads"]), JSON_VALUES))
 def test_any_answer(answer: dict[str, Any]) -> None:
     """Whatever Airtable answers, it is understood or a ContractError."""
-    calls: dict[str, Callable[[BaseWebhooks], object]] = {
+    calls: dict[str, Callable[[WebhookEndpoints], object]] = {
         "list": lambda webhooks: webhooks.list_webhooks(),
         "create": lambda webhooks: webhooks.create_webhook(),
         "payloads": lambda webhooks: webhooks.list_payloads("achA", 4),

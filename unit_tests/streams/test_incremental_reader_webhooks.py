@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from source_airtable.changes import deletions
-from source_airtable.changes.base_webhook import BaseWebhook
 from source_airtable.changes.need import ChangedSince, RecordIds
 from source_airtable.changes.record_ids import pack_ids, unpack_ids
+from source_airtable.changes.shared_webhook import SharedWebhook
 from source_airtable.changes.webhook_position import find_position
 from source_airtable.config import IncrementalSettings
 from source_airtable.errors import (
@@ -104,13 +104,13 @@ class Synced(Scanned):
         client = a_client(*scans)
         client.latest_date = now
         client.webhooks[BASE] = webhooks
-        base_webhooks = {}
+        webhooks_of_bases = {}
         if settings.method == "webhooks":
-            webhook = base_webhooks[BASE] = BaseWebhook(client.as_client(), stream.table)
+            webhook = webhooks_of_bases[BASE] = SharedWebhook(client.as_client(), stream.table)
             position = find_position(saved or {})
             if position is not None:
                 webhook.note(position)
-        request = ReadRequest(settings, saved or {}, base_webhooks)
+        request = ReadRequest(settings, saved or {}, webhooks_of_bases)
         super().__init__(client, stream.reader(stream.table, request), table=stream.table)
 
     @property
@@ -676,7 +676,7 @@ def test_clock_of_another_stream() -> None:
     client = a_client([a_page("recA")])
     client.latest_date = TEN
     client.webhooks[BASE] = webhooks
-    webhook = BaseWebhook(client.as_client(), stream.table)
+    webhook = SharedWebhook(client.as_client(), stream.table)
     webhook.read(NINE)
     request = ReadRequest(SETTINGS, {}, {BASE: webhook})
 
@@ -941,7 +941,7 @@ def test_any_chain_of_syncs(steps: list[Any]) -> None:
             table.replace_webhook(f"ach{table.now:%d%H%M}")
         table.hooks.answers["list"] = [SCOPE, SCOPE] if kind == "refused" else []
         settings = {"untold": UNTOLD, "by edits": BY_EDITS}.get(kind, SETTINGS)
-        webhook = BaseWebhook(table.as_client(), stream.table)
+        webhook = SharedWebhook(table.as_client(), stream.table)
         position = find_position(saved or {})
         if position is not None:
             webhook.note(position)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from source_airtable.changes.base_webhook import BaseWebhook
 from source_airtable.changes.need import ChangedSince, WholeTable
 from source_airtable.changes.parts import TablePart
 from source_airtable.changes.record_ids import pack_ids, unpack_ids
+from source_airtable.changes.shared_webhook import SharedWebhook
 from source_airtable.config import IncrementalSettings
 from source_airtable.errors import AirtableUnavailableError
 from source_airtable.records import Page
@@ -259,7 +259,7 @@ def broken_off_by_webhook(webhooks: FakeWebhooks) -> Any:  # noqa: ANN401 - JSON
     stream = a_stream(with_tombstones=True)
     client = FakeClient()
     client.webhooks[BASE] = webhooks
-    webhook = BaseWebhook(client.as_client(), stream.table)
+    webhook = SharedWebhook(client.as_client(), stream.table)
     request = ReadRequest(by_webhook.SETTINGS, {}, {BASE: webhook})
     reader: Any = stream.reader(stream.table, request)
     reader.start(NINE)

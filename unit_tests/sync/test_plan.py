@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from airbyte_cdk.models import AirbyteStream, ConfiguredAirbyteStream
 
     from source_airtable.api.wire_types import BaseId
-    from source_airtable.changes.base_webhook import BaseWebhook
+    from source_airtable.changes.shared_webhook import SharedWebhook
     from source_airtable.schema.table_schema import TableSchema
 
 BASES = [a_base("appA", "A"), a_base("appB", "B")]
@@ -226,14 +226,14 @@ def test_requests() -> None:
 POSITION = {"id": "achA", "cursor": 4, "read_at": "2026-11-18T10:00:00.000Z"}
 
 
-def webhooks_of(plan: SyncPlan) -> Mapping[BaseId, BaseWebhook]:
+def webhooks_of(plan: SyncPlan) -> Mapping[BaseId, SharedWebhook]:
     """What the incremental streams of a plan learn from, which is the same for all of them."""
     incremental = [one.request for one in plan.streams if one.request.incremental]
     assert all(one.webhooks is incremental[0].webhooks for one in incremental)
     return incremental[0].webhooks
 
 
-def noted(webhook: BaseWebhook) -> list[int]:
+def noted(webhook: SharedWebhook) -> list[int]:
     """The cursors that a webhook is read from."""
     return [position.cursor for position in webhook._saved]  # noqa: SLF001 - what it notes
 

@@ -20,7 +20,7 @@ from source_airtable.api.scopes import WEBHOOKS_SCOPE
 from source_airtable.api.webhooks import (
     MOST_PAYLOADS_OF_A_PAGE,
     MOST_WEBHOOKS_OF_A_BASE,
-    BaseWebhooks,
+    WebhookEndpoints,
     has_no_place,
     parse_moment,
 )
@@ -81,7 +81,7 @@ class NoWebhookError(Exception):
 
 
 @dataclass(slots=True)
-class ReadWebhook:
+class WebhookReports:
     """A webhook, as far as this sync has read it."""
 
     position: WebhookPosition
@@ -113,22 +113,22 @@ class ReadWebhook:
         return self._log.changes_of(table_id, saved.cursor)
 
 
-class BaseWebhook:
+class SharedWebhook:
     """Reads the webhook of a base once in a sync, for all its streams. Threads may share it."""
 
     def __init__(self, client: AirtableClient, table: TableSchema) -> None:
         self._base_id, self._base_name = table.base_id, table.base_name
-        self._webhooks = BaseWebhooks(client, table.base_id)
+        self._webhooks = WebhookEndpoints(client, table.base_id)
         self._saved: list[WebhookPosition] = []
         self._lock = threading.Lock()
         self._is_read = False
-        self._outcome: ReadWebhook | Exception | None = None
+        self._outcome: WebhookReports | Exception | None = None
 
     def note(self, position: WebhookPosition) -> None:
         """Note a saved position; all of them are noted before the webhook is read."""
         self._saved.append(position)
 
-    def read(self, now: datetime | None) -> ReadWebhook | None:
+    def read(self, now: datetime | None) -> WebhookReports | None:
         """Read what changed; None, with a warning, where the base has no webhook to read.
 
         `now` is Airtable's clock (UTC). Raises the client's error where Airtable does not answer.
@@ -161,7 +161,7 @@ class BaseWebhook:
             return NO_ROLE
         return NO_PLACE if len(listed) >= MOST_WEBHOOKS_OF_A_BASE else None
 
-    def _read(self, now: datetime | None) -> ReadWebhook:
+    def _read(self, now: datetime | None) -> WebhookReports:
         if now is None:
             raise NoWebhookError("Airtable's answers have no date")
         listed = self._list()
@@ -178,7 +178,7 @@ class BaseWebhook:
         except _ODD_ANSWERS as odd:
             raise NoWebhookError(repr(odd)) from None
 
-    def _read_first(self, listed: list[Webhook], now: datetime) -> ReadWebhook | None:
+    def _read_first(self, listed: list[Webhook], now: datetime) -> WebhookReports | None:
         """Read the first webhook that works; those come first that most streams have read."""
         used = Counter(position.webhook_id for position in self._saved)
         fitting = [one for one in listed if one.fits and not _has_expired(one, now)]
@@ -213,7 +213,7 @@ class BaseWebhook:
             failure,
         )
 
-    def _read_from_positions(self, webhook: Webhook, now: datetime) -> ReadWebhook:
+    def _read_from_positions(self, webhook: Webhook, now: datetime) -> WebhookReports:
         """Read a webhook from the oldest position that it still knows."""
         following = webhook.next_cursor
         known = [
@@ -245,7 +245,7 @@ class BaseWebhook:
             )
         return read
 
-    def _read_payloads(self, webhook_id: str, start: int, now: datetime) -> ReadWebhook:
+    def _read_payloads(self, webhook_id: str, start: int, now: datetime) -> WebhookReports:
         """Read payloads until none follows; raises WebhookFailedError where one is an error."""
         log, cursor, complete_from, again_from = PayloadLog(), start, start, None
         why = f"more than {MOST_UNREAD_PAYLOADS:,} payloads are unread"
@@ -269,11 +269,12 @@ class BaseWebhook:
             if not page.more_follow and has_failed:
                 raise WebhookFailedError(_PASSING_ERROR)
             if not page.more_follow:
-                position = WebhookPosition(webhook_id, again_from or cursor, now)
-                return ReadWebhook(position, cursor - 1, complete_from, why, log)
+                following = max(again_from or cursor, complete_from)
+                position = WebhookPosition(webhook_id, following, now)
+                return WebhookReports(position, cursor - 1, complete_from, why, log)
         raise ContractError(answer="payloads without end")
 
-    def _make(self, listed: list[Webhook], now: datetime) -> ReadWebhook:
+    def _make(self, listed: list[Webhook], now: datetime) -> WebhookReports:
         """Make a webhook, which knows of nothing yet."""
         try:
             webhook = self._webhooks.create_webhook()
@@ -291,9 +292,9 @@ class BaseWebhook:
             self._base_name,
             webhook.webhook_id,
         )
-        return ReadWebhook(WebhookPosition(webhook.webhook_id, 1, now), 0, 1, "", PayloadLog())
+        return WebhookReports(WebhookPosition(webhook.webhook_id, 1, now), 0, 1, "", PayloadLog())
 
-    def _find_made(self, before: list[Webhook], now: datetime) -> ReadWebhook:
+    def _find_made(self, before: list[Webhook], now: datetime) -> WebhookReports:
         """Find the webhook that a request made whose answer was lost; raises where there is none.
 
         Another request might make a second one.
@@ -311,7 +312,7 @@ class BaseWebhook:
             return
         try:
             listed = [one for one in self._list() if one.webhook_id == webhook.webhook_id]
-            if all(_ends_soon(one, now) for one in listed):
+            if listed and _ends_soon(listed[0], now):
                 self._webhooks.refresh_webhook(webhook.webhook_id)
         except (AirtableError, NoWebhookError) as refused:
             LOGGER.warning(

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_airtable.changes import base_webhook
-from source_airtable.changes.base_webhook import (
+from source_airtable.changes import shared_webhook
+from source_airtable.changes.payloads import PayloadLog, TableChanges
+from source_airtable.changes.shared_webhook import (
     NO_PLACE,
     NO_ROLE,
     REFRESH_BEFORE_END,
     RETENTION,
-    BaseWebhook,
-    ReadWebhook,
+    SharedWebhook,
+    WebhookReports,
 )
-from source_airtable.changes.payloads import PayloadLog, TableChanges
 from source_airtable.changes.webhook_position import WebhookPosition
 from source_airtable.errors import (
     AccessDeniedError,
@@ -67,19 +67,19 @@ def a_position(cursor: int = 1, webhook_id: str = "achA", **others: Any) -> Webh
     return WebhookPosition(webhook_id, cursor, others.get("read_at", NOW - HOUR))
 
 
-def a_base_webhook(webhooks: FakeWebhooks, *positions: WebhookPosition) -> BaseWebhook:
+def a_shared_webhook(webhooks: FakeWebhooks, *positions: WebhookPosition) -> SharedWebhook:
     """The webhook of a base, for streams that go on from these positions."""
     client = FakeClient()
     client.webhooks[BASE] = webhooks
-    webhook = BaseWebhook(client.as_client(), a_table_schema())
+    webhook = SharedWebhook(client.as_client(), a_table_schema())
     for position in positions:
         webhook.note(position)
     return webhook
 
 
-def read(webhooks: FakeWebhooks, *positions: WebhookPosition) -> ReadWebhook:
+def read(webhooks: FakeWebhooks, *positions: WebhookPosition) -> WebhookReports:
     """What is read of the webhook that is there."""
-    outcome = a_base_webhook(webhooks, *positions).read(NOW)
+    outcome = a_shared_webhook(webhooks, *positions).read(NOW)
     assert outcome is not None
     return outcome
 
@@ -96,10 +96,10 @@ def with_payloads(count: int, **others: Any) -> FakeWebhooks:  # noqa: ANN401 - 
     return webhooks
 
 
-def a_read_webhook(cursor: int = 9, complete_from: int = 5) -> ReadWebhook:
+def a_read_webhook(cursor: int = 9, complete_from: int = 5) -> WebhookReports:
     """A webhook that was read."""
     position = a_position(cursor, read_at=NOW)
-    return ReadWebhook(position, cursor - 1, complete_from, DROPPED, PayloadLog())
+    return WebhookReports(position, cursor - 1, complete_from, DROPPED, PayloadLog())
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_positions_that_are_of_no_use() -> None:
 
 def test_too_many_payloads(monkeypatch: pytest.MonkeyPatch) -> None:
     """A position with too many payloads behind it is given up; another one is read on from."""
-    monkeypatch.setattr(base_webhook, "MOST_UNREAD_PAYLOADS", 3)
+    monkeypatch.setattr(shared_webhook, "MOST_UNREAD_PAYLOADS", 3)
     webhooks, far, near = with_payloads(5), a_position(2), a_position(3)
 
     outcome = read(webhooks, far, near)
@@ -410,7 +410,7 @@ def test_error_that_stays(caplog: pytest.LogCaptureFixture, payloads: list[Any])
 
 def test_endless_payloads(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list of payloads without end is given up."""
-    monkeypatch.setattr(base_webhook, "_MOST_PAGES", 3)
+    monkeypatch.setattr(shared_webhook, "_MOST_PAGES", 3)
     webhooks = with_payloads(5)
     webhooks.answers["payloads"] = [{"payloads": [], "cursor": 4, "mightHaveMore": True}] * 3
 
@@ -531,7 +531,7 @@ def test_new_webhook(caplog: pytest.LogCaptureFixture, listed: list[dict[str, An
 
 def missing(webhooks: FakeWebhooks, caplog: pytest.LogCaptureFixture) -> str:
     """The warning of a sync that does without a webhook, however many streams ask for it."""
-    webhook = a_base_webhook(webhooks, a_position(4))
+    webhook = a_shared_webhook(webhooks, a_position(4))
     assert [webhook.read(NOW), webhook.read(NOW)] == [None, None]
     (warning,) = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
     begin, end = (
@@ -591,7 +591,7 @@ def test_no_date(caplog: pytest.LogCaptureFixture) -> None:
     """Without Airtable's clock no webhook is read, since nothing says how old it is."""
     webhooks = with_payloads(5)
 
-    assert a_base_webhook(webhooks, a_position(4)).read(None) is None
+    assert a_shared_webhook(webhooks, a_position(4)).read(None) is None
     assert webhooks.calls == []
     assert "Airtable's answers have no date" in caplog.text
 
@@ -659,7 +659,7 @@ def test_error_reaches_each_stream(kind: str, failure: Exception) -> None:
     """Where Airtable does not answer, each stream of the base fails, after the calls of one."""
     webhooks = with_payloads(5)
     webhooks.answers[kind] = [failure]
-    webhook = a_base_webhook(webhooks, a_position(4))
+    webhook = a_shared_webhook(webhooks, a_position(4))
 
     for _ in range(3):
         with pytest.raises(type(failure)) as caught:
@@ -707,7 +707,7 @@ class CountingLock:
 
 def in_threads(webhooks: CrowdedWebhooks) -> list[object]:
     """What several threads get that read at the same moment."""
-    webhook = a_base_webhook(webhooks)
+    webhook = a_shared_webhook(webhooks)
     webhook._lock = CountingLock(webhooks.arrivals)  # type: ignore[assignment]  # noqa: SLF001 - to see the waits
 
     def read_at_once(_: int) -> object:
@@ -727,7 +727,7 @@ def test_threads() -> None:
     outcomes = in_threads(webhooks)
 
     assert webhooks.calls == ["list", "create"]
-    assert isinstance(outcomes[0], ReadWebhook)
+    assert isinstance(outcomes[0], WebhookReports)
     assert outcomes == [outcomes[0]] * THREADS
 
 
@@ -797,7 +797,7 @@ def test_refused_refresh(caplog: pytest.LogCaptureFixture, refused: AirtableErro
 
 def why_none(webhooks: FakeWebhooks, level: str | None = "create") -> str | None:
     """Why a sync would have no webhook; no call but the list is made."""
-    reason = a_base_webhook(webhooks).why_none(level)
+    reason = a_shared_webhook(webhooks).why_none(level)
     assert set(webhooks.calls) == {"list"}
     return reason
 
@@ -855,6 +855,6 @@ def test_any_answers(listed: list[Any], pages: list[dict[str, Any]]) -> None:
     webhooks.answers["list"] = [{"webhooks": listed}] * 2
     webhooks.answers["payloads"] = list(pages)
 
-    outcome = a_base_webhook(webhooks, a_position(1)).read(NOW)
+    outcome = a_shared_webhook(webhooks, a_position(1)).read(NOW)
 
     assert outcome is None or outcome.position.cursor >= 1
