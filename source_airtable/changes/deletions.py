@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from source_airtable.changes.moments import is_over
@@ -136,11 +137,17 @@ class DeletionTracker:
                 ids.discard(gone)
         return gone
 
-    def known_ids_after_failure(self) -> RecordIdSet | None:
-        """Give the records that the destination has after a read that did not come to its end."""
-        if self._known is None and self.untracked_records is None:
-            self._known = RecordIdSet()
-        return self.known_ids()
+    def known_ids_so_far(self) -> tuple[RecordIdSet | None, int | None]:
+        """Give the records that the destination has before the end of a read.
+
+        None where they are too many to be saved; the number says then how many they are.
+        """
+        if self._known is None and self.untracked_records is not None:
+            return None, self.untracked_records
+        known = RecordIdSet(chain(self._known or (), self._emitted))
+        if len(known) > MOST_TRACKED_RECORDS:
+            return None, len(known)
+        return known, self.untracked_records
 
     def known_ids(self) -> RecordIdSet | None:
         """Give the records that the destination has; None where they are too many to be saved."""

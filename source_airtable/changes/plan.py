@@ -74,7 +74,7 @@ class Plan:
     as_of: datetime | None
     """The cursor of every row and tombstone, in UTC; above all that any sync emitted before."""
     is_anew: bool = False
-    """Whether the saved state cannot be gone on from."""
+    """Whether the sync cannot use the saved state."""
     has_other_filter: bool = False
     """Whether the saved state comes from another filter, so that known records may have left."""
     begun_at: datetime | None = None

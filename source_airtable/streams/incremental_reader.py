@@ -107,7 +107,9 @@ class IncrementalRecordReader(RecordReader):
         self._warn_of_unknown_leavers()
         need, state = self._plan.need, self._saved.state
         self._begun_at = self._plan.begun_at or as_of
-        self.can_resume = self._begun_at is not None and self._is_first_read()
+        # With another filter, known records have to be compared with a whole list first.
+        is_comparable = self._begun_at is not None and not self._plan.has_other_filter
+        self.can_resume = is_comparable and self._is_first_read()
         if self._webhook is not None and not isinstance(need, TablePart):
             self._destroyed = set(self._webhook.changes.destroyed)
             self._unread = set(self._webhook.changes.changed)
@@ -232,10 +234,12 @@ class IncrementalRecordReader(RecordReader):
         if self._read_parts:
             # All rows of the parts were made of these columns.
             fingerprint, begun_at = self._fingerprint, self._begun_at
-            # Nothing is missing yet of what was emitted since.
+            # Without an earlier comparison, only what was emitted since the beginning counts.
             if tracker is not None and not tracker.has_missed_some:
                 last_sweep = last_sweep or begun_at
-        known = tracker.known_ids_after_failure() if tracker else saved.known_ids
+        known, untracked = saved.known_ids, saved.untracked_records
+        if tracker is not None:
+            known, untracked = tracker.known_ids_so_far()
         return replace(
             saved,
             method=self._settings.method,
@@ -244,7 +248,7 @@ class IncrementalRecordReader(RecordReader):
             fingerprint=fingerprint,
             last_sweep=last_sweep,
             known_ids=known,
-            untracked_records=tracker.untracked_records if tracker else saved.untracked_records,
+            untracked_records=untracked,
             recent_ids=self._recent if self._read_parts else None,
             read_parts=self._read_parts,
             begun_at=begun_at,
@@ -254,7 +258,7 @@ class IncrementalRecordReader(RecordReader):
     def _next_position(self) -> WebhookPosition | None:
         """Give where the webhook is read next time; a sync that does without one keeps the place.
 
-        A read that goes on with an earlier one knows nothing of what changed in between.
+        A resumed read does not read the webhook's changes, so the position stays.
         """
         if self._webhook is None or self._plan.begun_at is not None:
             return self._saved.state.webhook if self._saved.state else None

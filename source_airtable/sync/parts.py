@@ -40,7 +40,7 @@ LEAST_IDLE_SHARE = 0.2
 LEAST_GAIN = 0.1
 """How much faster parts have to be, as a share of the time that one scan takes."""
 LEAST_REMAINDER = 5
-"""How many times the pages that are read already a table has to have, about."""
+"""A table must have about this many times the pages that are read already."""
 RESUMED_TRIAL_PAGES = 5
 """Pages of the smallest part in a table whose read is worth resuming: 15,000 records."""
 
@@ -139,7 +139,7 @@ class Occasion:
 
     @property
     def answer_seconds(self) -> float:
-        """How long an answer took of late."""
+        """How long an answer took on the last pages."""
         return sum(seconds for seconds, _ in self._latest) / max(1, len(self._latest))
 
     @property

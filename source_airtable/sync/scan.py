@@ -97,7 +97,8 @@ class TableScan:
         self._places = FIRST_PAGE_PLACES
         self._piece_records = FIRST_PIECE_RECORDS
         self._parts = TurnToParts(self, self._allowance, is_allowed=reads_parts)
-        # Threads that read parts share the readers. They wait for Airtable without it.
+        # Threads that read parts share the readers. They ask for pages without it; only a change of
+        # fields and the first names of linked records are asked for with it.
         self._lock = threading.RLock()
 
     def run(self) -> None:

@@ -301,9 +301,23 @@ def test_too_many_records_are_told_of_once(
     tracker = DeletionTracker("contacts", IncrementalSettings(detect_deletions=True), None)
     tracker.note_emitted(["recA", "recB", "recC"])
 
-    assert [tracker.known_ids_after_failure() for _ in range(2)] == [None, None]
-    assert tracker.untracked_records == 3
+    in_the_middle = [tracker.known_ids_so_far() for _ in range(2)]
+    tracker.compare(Listing(whole=["recA", "recB", "recC"]), NOW)
+
+    assert in_the_middle == [(None, 3), (None, 3)]
+    assert (tracker.known_ids(), tracker.untracked_records) == (None, 3)
     assert caplog.text.count("deletions are not detected") == 1
+
+
+def test_state_in_the_middle_of_a_read() -> None:
+    """A state in the middle of a read holds what was emitted, and changes nothing."""
+    tracker = DeletionTracker("contacts", SETTINGS, None)
+    tracker.note_emitted(["recA"])
+    known, untracked = tracker.known_ids_so_far()
+
+    assert (set(known or ()), untracked) == ({"recA"}, None)
+    assert tracker.known_ids() is None
+    assert tracker.may_know("recOther")
 
 
 def test_no_sweep_of_an_untracked_table() -> None:

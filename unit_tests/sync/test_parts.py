@@ -252,7 +252,7 @@ class ToyScan:
     def wait_for(self, count: int) -> None:
         """Wait until so many parts are being read."""
         with self._lock:
-            assert self._meeting.wait_for(lambda: self._at_once >= count, LONGEST_WAIT)
+            assert self._meeting.wait_for(lambda: self.most_at_once >= count, LONGEST_WAIT)
 
     def note_read_parts(self, units: tuple[str, ...]) -> None:
         """Note what is saved."""
