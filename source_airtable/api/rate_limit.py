@@ -14,7 +14,6 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -116,9 +115,6 @@ class AirtableBudget(APIBudget):
         now = self._clock()
         departed_at = now if slot is None else slot.answer(now)
         seconds = now - departed_at
-        if slot is not None:
-            # `requests` counts waits for a slot and for a connection too.
-            response.elapsed = timedelta(seconds=seconds)
         self._longest_answer_seconds = max(self._longest_answer_seconds, seconds)
         windows = self._windows_of(request)
         if response.status_code != HTTPStatus.TOO_MANY_REQUESTS or is_monthly_quota(response):
